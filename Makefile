@@ -1,0 +1,38 @@
+# Everything runs in .venv, which `setup` makes: Python 3.10+ and make are all that a machine needs.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: setup page demo test test-slow lint bench clean
+
+setup: .venv/installed
+
+# torch first and by itself: its exact version decides between a CPU build and gigabytes of CUDA.
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[demo,dev]" -c constraints.txt
+	touch $@
+
+# The page is rebuilt only when web/ has changed.
+page: setup
+	$(BIN)/python hatch_build.py
+
+demo: page
+	$(BIN)/vu demo --out demo $(ARGS)
+
+test: page
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: page
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m benchmarks.demo $(ARGS)
+
+clean:
+	rm -rf .venv demo src/vector_universe/serve/static web/node_modules
