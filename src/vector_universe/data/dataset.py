@@ -1,0 +1,107 @@
+"""One data set of examples, whatever the source: a Hugging Face `datasets` table plus what was left out of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vector_universe.data.example import Example, SkippedRow
+
+if TYPE_CHECKING:
+    import datasets
+
+
+class ImageTextDataset:
+    """Examples in an Arrow table (`table`), with the rows that were skipped and why.
+
+    Attributes:
+        table: `datasets.Dataset` with columns id, image {bytes, path}, texts, labels, held_out_texts, ocr, split
+            and, where the source has more columns, metadata.
+        name: short name for people.
+        source: what was given to `load_dataset`.
+        skipped: rows that could not be used.
+        attribution: credit that must be shown with the pictures; "" if none is due.
+    """
+
+    def __init__(self, table: datasets.Dataset, *, name: str, source: str,
+                 skipped: Sequence[SkippedRow] = (), attribution: str = "") -> None:
+        self.table = table
+        self.name = name
+        self.source = source
+        self.skipped = tuple(skipped)
+        self.attribution = attribution
+
+    @classmethod
+    def from_examples(cls, examples: Sequence[Example], *, name: str, source: str,
+                      skipped: Sequence[SkippedRow] = (), attribution: str = "") -> ImageTextDataset:
+        """Build the table from examples in memory; an id that occurs twice keeps its first row and counts the rest."""
+        import datasets
+
+        first: dict[str, Example] = {}
+        repeated = []
+        for row, example in enumerate(examples, 1):
+            if example.id in first:
+                repeated.append(SkippedRow(example.id, row, "duplicate id"))
+            else:
+                first[example.id] = example
+        table = datasets.Dataset.from_list([_to_row(example) for example in first.values()])
+        return cls(table, name=name, source=source, skipped=(*skipped, *repeated), attribution=attribution)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, index: int) -> Example:
+        return _to_example(self.table[index])
+
+    def __iter__(self) -> Iterator[Example]:
+        for row in self.table:
+            yield _to_example(row)
+
+    def split(self, name: str) -> ImageTextDataset:
+        """The examples of one split: "train", "validation" or "test"."""
+        return self.select([i for i, split in enumerate(self.table["split"]) if split == name])
+
+    def select(self, indices: Sequence[int]) -> ImageTextDataset:
+        """The examples at these positions, in this order."""
+        return ImageTextDataset(self.table.select(indices), name=self.name, source=self.source,
+                                skipped=self.skipped, attribution=self.attribution)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of ids, texts, labels, splits and image file sizes: the same wherever the data lies."""
+        digest = hashlib.sha256()
+        for example in self:
+            size = len(example.image) if isinstance(example.image, bytes) else Path(example.image).stat().st_size
+            digest.update(repr((example.id, example.texts, example.labels, example.held_out_texts,
+                                example.split, size)).encode())
+        return digest.hexdigest()[:16]
+
+    def summary(self) -> str:
+        """One line for people: counts of images, texts, labels and skipped rows."""
+        splits = Counter(self.table["split"])
+        texts = sum(len(texts) for texts in self.table["texts"])
+        labels = len({label for labels in self.table["labels"] for label in labels})
+        line = (f"{self.name}: {len(self):,} images, {texts:,} texts, {labels:,} labels "
+                f"(train {splits['train']:,}, validation {splits['validation']:,}, test {splits['test']:,})")
+        return line + (f"; {len(self.skipped):,} rows skipped" if self.skipped else "")
+
+
+def _to_row(example: Example) -> dict[str, Any]:
+    in_memory = isinstance(example.image, bytes)
+    row = {
+        "id": example.id,
+        "image": {"bytes": example.image if in_memory else None, "path": None if in_memory else str(example.image)},
+        "texts": example.texts, "labels": example.labels, "held_out_texts": example.held_out_texts,
+        "ocr": example.ocr, "split": example.split,
+    }
+    return row | ({"metadata": example.metadata} if example.metadata else {})
+
+
+def _to_example(row: dict[str, Any]) -> Example:
+    image = row["image"]
+    return Example(id=row["id"], image=image["bytes"] if image["bytes"] is not None else image["path"],
+                   texts=row["texts"], labels=row["labels"], split=row["split"],
+                   held_out_texts=row["held_out_texts"], ocr=row["ocr"], metadata=row.get("metadata") or {})

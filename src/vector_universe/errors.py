@@ -1,0 +1,8 @@
+"""The one exception that a user is meant to read."""
+
+
+class UserError(Exception):
+    """Something that the user can mend: its message says what is wrong, where, and what to do.
+
+    The command line prints it as one line and leaves with exit code 2; no traceback.
+    """
