@@ -1,0 +1,46 @@
+"""A checkpoint: weights and optimiser state in safetensors, put in place by one rename."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+# The learning rate, the order of the data and every random draw are functions of the step: there is nothing else
+# to keep.
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, epochs_done: int) -> None:
+    """Write the state after `epochs_done` epochs; a kill at any moment leaves the old or the new file, never half."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
+    temporary = path.with_suffix(".partial")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary,
+              metadata={"epochs_done": json.dumps(epochs_done)})
+    with temporary.open("rb") as written:
+        os.fsync(written.fileno())
+    os.replace(temporary, path)
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Put the state of `path` into model and optimiser; returns the number of epochs that are done."""
+    weights: dict[str, torch.Tensor] = {}
+    states: dict[int, dict[str, torch.Tensor]] = {}
+    with safe_open(path, "pt") as stored:
+        epochs_done = json.loads(stored.metadata()["epochs_done"])
+        for key in stored.keys():  # noqa: SIM118 - not a dict
+            room, name = key.split(".", 1)
+            if room == "model":
+                weights[name] = stored.get_tensor(key)
+            else:
+                index, name = name.split(".", 1)
+                states.setdefault(int(index), {})[name] = stored.get_tensor(key)
+    model.load_state_dict(weights)
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    return epochs_done

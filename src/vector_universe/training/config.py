@@ -1,0 +1,63 @@
+"""The settings of a training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vector_universe.errors import UserError
+
+IMAGES_SEEN = 60_000  # what `epochs=None` aims at
+MIN_EPOCHS, MAX_EPOCHS = 8, 36
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a run from scratch. The defaults fit 100 to 20,000 pictures on two CPU cores."""
+
+    image_tower: Literal["convnet", "vit"] = "convnet"
+    """Image encoder: a compact residual network, or a small vision Transformer."""
+    text_tower: Literal["bag_of_words", "transformer"] = "bag_of_words"
+    """Text encoder: the mean of word vectors, or a small causal Transformer."""
+    image_size: int = 64
+    """Side of the square picture in pixels, 64 to 224, a multiple of 16."""
+    embedding_width: int = 256
+    """Width D of the shared space."""
+    epochs: int | None = None
+    """Passes over the training pictures; by itself about 60,000 pictures in all, within 8 to 36 passes."""
+    batch_size: int = 128
+    """Pairs compared with each other in one step; at most the number of training pictures."""
+    learning_rate: float = 2e-3
+    """Peak learning rate of AdamW."""
+    weight_decay: float = 0.05
+    """Decoupled weight decay on matrices."""
+    warmup: float = 0.1
+    """Share of the steps in which the learning rate rises; then it falls along a cosine."""
+    word_dropout: float = 0.1
+    """Probability with which a word of a training text is left out."""
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the towers; auto is bf16 where the processor has it."""
+    seed: int = 0
+    """Every random choice of the run follows from it."""
+
+    def check(self) -> None:
+        """Refuse impossible values before any work.
+
+        Raises:
+            UserError: naming the setting, its value and what is possible.
+        """
+        for name, low in (("epochs", 1), ("batch_size", 2), ("embedding_width", 1)):
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise UserError(f"{name} is {value}: it must be at least {low}")
+        if not 0 < self.learning_rate < 1:
+            raise UserError(f"learning_rate is {self.learning_rate}: it must lie between 0 and 1")
+        for name in ("warmup", "word_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}: it must be at least 0 and below 1")
+
+    def epochs_for(self, images: int) -> int:
+        """`epochs`, or what the number of training images calls for."""
+        return self.epochs or min(MAX_EPOCHS, max(MIN_EPOCHS, round(IMAGES_SEEN / max(1, images))))

@@ -1,0 +1,190 @@
+"""The training loop, from a data set to a run folder with a model in it."""
+
+from __future__ import annotations
+
+import math
+import random
+import shutil
+import time
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from vector_universe.data import ImageTextDataset, Pixels, read_pixels
+from vector_universe.errors import UserError
+from vector_universe.evaluation import prompts, retrieval
+from vector_universe.losses import InfoNCE
+from vector_universe.models import DualEncoder, DualEncoderConfig, load_run_model
+from vector_universe.training.checkpoint import load_checkpoint, save_checkpoint
+from vector_universe.training.config import TrainConfig
+from vector_universe.training.progress import TrainingProgress
+from vector_universe.training.run_folder import RunFolder
+from vector_universe.training.views import augment_images, drop_words
+
+LOG_EVERY = 10  # steps
+MAX_LOGIT_SCALE = math.log(100)  # CLIP's cap: above it training becomes unstable
+
+
+def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet: bool = False) -> DualEncoder:
+    """Train a `DualEncoder` from scratch on the train split; validate on the validation split each epoch.
+
+    A run that was interrupted continues after its last whole epoch, with the same result as if it had not been; a
+    run that has finished is loaded. Everything about it is written to the folder `out` (see its README.md).
+
+    Args:
+        dataset: examples; those whose image cannot be decoded are left out and listed in `skipped.csv`.
+        config: the settings.
+        out: the run folder, new or begun with the same settings and data.
+        quiet: print nothing.
+
+    Returns:
+        the trained model, in evaluation mode.
+
+    Raises:
+        UserError: impossible settings, too little data, or `out` holds something else.
+        FloatingPointError: the loss became NaN or infinite.
+    """
+    config.check()
+    run = RunFolder(Path(out))
+    if len(dataset.split("train")) < 2:
+        raise UserError(f"{dataset.source} has {len(dataset.split('train'))} training images: at least 2 are needed")
+    run.begin(config, dataset)
+    progress = TrainingProgress(quiet)
+    if run.finished:
+        progress.say(f"{run.path} is trained already: nothing to do")
+        return load_run_model(run.path)
+
+    torch.manual_seed(config.seed)
+    with progress.decoding(len(dataset)) as advance:
+        pixels = read_pixels(dataset, config.image_size, advance)
+    run.write_skipped([*dataset.skipped, *pixels.skipped])
+    training, validation = _of_split(pixels, "train"), _of_split(pixels, "validation")
+    if len(training.examples) < 2:
+        raise UserError(f"only {len(training.examples)} training images of {dataset.source} can be decoded: "
+                        f"see {run.path / 'skipped.csv'}")
+    texts = [prompts(example) for example in training.examples]
+    model = DualEncoder.from_scratch([text for several in texts for text in several], DualEncoderConfig(
+        image_tower=config.image_tower, text_tower=config.text_tower, image_size=config.image_size,
+        embedding_width=config.embedding_width))
+    optimizer = torch.optim.AdamW(_parameter_groups(model, config.weight_decay), lr=config.learning_rate)
+    accelerator = Accelerator(mixed_precision="bf16" if _use_bf16(config.precision) else "no")
+    objective = InfoNCE()
+
+    epochs = config.epochs_for(len(training.examples))
+    batch_size = min(config.batch_size, len(training.examples))
+    steps_per_epoch = len(training.examples) // batch_size
+    total_steps = epochs * steps_per_epoch
+    pictures = torch.from_numpy(training.array)
+    epochs_done = 0
+    if run.checkpoint.is_file():
+        epochs_done = load_checkpoint(run.checkpoint, model, optimizer)
+        progress.say(f"continuing after epoch {epochs_done} of {epochs}")
+    run.drop_metrics_after(epochs_done)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    progress.start(model, accelerator, dataset, batch_size, epochs, steps_per_epoch, epochs_done)
+
+    with progress:
+        for epoch in range(epochs_done, epochs):
+            model.train()
+            order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(_seed(config, epoch)))
+            for step_of_epoch in range(steps_per_epoch):
+                started = time.perf_counter()
+                step = epoch * steps_per_epoch + step_of_epoch
+                indices = order[step_of_epoch * batch_size:(step_of_epoch + 1) * batch_size]
+                # Every random choice is a function of seed and step: a resumed run repeats the uninterrupted one.
+                generator = torch.Generator().manual_seed(_seed(config, total_steps + step))
+                choices = random.Random(_seed(config, step))
+                chosen = [choices.choice(texts[i]) for i in indices]
+                seen = [drop_words(text, config.word_dropout, choices) for text in chosen]
+                batch = augment_images(model.normalise_pixels(pictures[indices].to(accelerator.device)), generator)
+
+                with accelerator.autocast():
+                    images_BD, texts_BD = model(batch, *model.tokenize(seen))
+                loss = objective(images_BD, texts_BD, model.logit_scale, _groups(chosen).to(accelerator.device))
+                if not torch.isfinite(loss.total):
+                    raise FloatingPointError(f"the loss is {loss.total.item()} at step {step}: lower --learning-rate; "
+                                             f"{run.path} keeps the state after epoch {epoch}")
+                rate = _learning_rate(step, total_steps, config)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                optimizer.zero_grad()
+                accelerator.backward(loss.total)
+                accelerator.clip_grad_norm_(model.parameters(), config.gradient_clip)
+                optimizer.step()
+                with torch.no_grad():
+                    model.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
+
+                pairs_per_second = batch_size / (time.perf_counter() - started)
+                progress.step(step, loss.total.item(), pairs_per_second)
+                if step % LOG_EVERY == 0 or step == total_steps - 1:
+                    run.log({"epoch": epoch + 1, "step": step, "loss": loss.total.item(), "learning_rate": rate,
+                             "logit_scale": model.logit_scale.exp().item(), "pairs_per_second": pairs_per_second}
+                            | {name: part.item() for name, part in loss.parts.items()})
+            figures = _validate(model, validation)
+            run.log({"epoch": epoch + 1, "step": step, "validation": figures})
+            save_checkpoint(run.checkpoint, model, optimizer, epoch + 1)
+            progress.epoch(epoch + 1, figures)
+
+    _publish(accelerator.unwrap_model(model), run)
+    return model.eval()
+
+
+def _of_split(pixels: Pixels, split: str) -> Pixels:
+    members = [i for i, example in enumerate(pixels.examples) if example.split == split]
+    return Pixels(pixels.array[members], [pixels.examples[i] for i in members], [])
+
+
+def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
+    """Decay matrices; leave biases, norms and the temperature alone."""
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
+    others = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _learning_rate(step: int, total_steps: int, config: TrainConfig) -> float:
+    warmup_steps = max(1, round(config.warmup * total_steps))
+    if step < warmup_steps:
+        return config.learning_rate * (step + 1) / warmup_steps
+    return config.learning_rate * (1 + math.cos(math.pi * (step - warmup_steps) / (total_steps - warmup_steps))) / 2
+
+
+def _groups(texts: list[str]) -> Tensor:
+    """Integers that are equal where texts are."""
+    first = {text: position for position, text in reversed(list(enumerate(texts)))}
+    return torch.tensor([first[text] for text in texts])
+
+
+def _validate(model: DualEncoder, validation: Pixels) -> dict | None:
+    """Text → image retrieval on the validation split by one text an image; None when there is no such image."""
+    model.eval()
+    texts = [prompts(example)[0] for example in validation.examples]
+    right = [[other for other, text in enumerate(texts) if text == asked] for asked in texts]
+    figures = retrieval(model.embed_texts(texts), model.embed_pixels(validation.array), right)
+    return figures.as_dict() if figures else None
+
+
+def _publish(model: DualEncoder, run: RunFolder) -> None:
+    """Put the model in place by one rename: its presence says that the run has finished."""
+    temporary = run.path / "model.partial"
+    shutil.rmtree(temporary, ignore_errors=True)
+    model.save_pretrained(temporary)
+    temporary.rename(run.model)
+
+
+def _use_bf16(precision: str) -> bool:
+    if precision == "auto":
+        return torch.cuda.is_bf16_supported() if torch.cuda.is_available() else _cpu_has_bf16()
+    return precision == "bf16"
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether the processor multiplies bf16 in hardware; emulated, it is slower than fp32."""
+    capabilities = torch.backends.cpu.get_cpu_capability()
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    return capabilities == "AVX512" and ("avx512_bf16" in flags or "amx_bf16" in flags)
+
+
+def _seed(config: TrainConfig, number: int) -> int:
+    return config.seed * 1_000_003 + number
