@@ -1,0 +1,5 @@
+"""The Universe: a searchable, mapped collection of images together with the model that embedded it."""
+
+from vector_universe.index.universe import Hit, MapPoints, Universe
+
+__all__ = ["Hit", "MapPoints", "Universe"]

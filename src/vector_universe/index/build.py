@@ -1,0 +1,139 @@
+"""From a data set to the parts of a universe: vectors, thumbnails, and the list of what could not be read."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vector_universe.data.images import ImageError, ImageSource, decode_image
+from vector_universe.errors import UserError
+from vector_universe.index.store import Item
+
+if TYPE_CHECKING:
+    from vector_universe.data import ImageTextDataset
+    from vector_universe.data.example import Example
+    from vector_universe.models import DualEncoder
+
+THUMBNAIL_SIDE = 128
+_CHUNK = 256
+_EXAMPLE_QUERIES = 6
+
+Progress = Callable[[str, int, int], None]  # (stage, done, total)
+
+
+@dataclass(frozen=True)
+class SkippedImage:
+    """An image that is not in the universe, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """N items with their vectors (N, D), float32, L2-normalised; and what was left out."""
+
+    items: list[Item]
+    vectors_ND: NDArray[np.float32]
+    skipped: list[SkippedImage]
+
+
+def embed_dataset(model: DualEncoder, dataset: ImageTextDataset, progress: Progress | None) -> Embedded:
+    """Embed every readable image of a data set and make its thumbnail.
+
+    Raises:
+        UserError: no image is readable, two items share an id, or the model returns something that is no vector.
+    """
+    items: list[Item] = []
+    vectors: list[NDArray[np.float32]] = []
+    skipped: list[SkippedImage] = []
+    seen: set[str] = set()
+    total = len(dataset)
+    for start in range(0, total, _CHUNK):
+        readable: list[Example] = []
+        chunk_items: list[Item] = []
+        for number in range(start, min(start + _CHUNK, total)):
+            example = dataset[number]
+            if example.id in seen:
+                raise UserError(f"two items of the data set share the id {example.id!r}: ids must be unique")
+            seen.add(example.id)
+            try:
+                picture = thumbnail(example.image)
+            except ImageError as error:
+                skipped.append(SkippedImage(_file(example), str(error)))
+                continue
+            readable.append(example)
+            chunk_items.append(Item(example.id, example.title, list(example.texts), list(example.labels),
+                                    example.split, picture))
+        for item, vector_D in zip(chunk_items, _embed(model, readable, skipped), strict=True):
+            if vector_D is not None:
+                items.append(item)
+                vectors.append(vector_D)
+        if progress is not None:
+            progress("embedding images", min(start + _CHUNK, total), total)
+    if not items:
+        reason = f" (the first: {skipped[0].file}: {skipped[0].reason})" if skipped else ""
+        raise UserError(f"nothing to index: none of the {total} images of {dataset.name} can be read{reason}")
+    return Embedded(items, np.stack(vectors), skipped)
+
+
+def thumbnail(source: ImageSource) -> bytes:
+    """A WebP picture with a long side of at most 128 px, on white.
+
+    Raises:
+        ImageError: the image cannot be read.
+    """
+    image = decode_image(source, size=THUMBNAIL_SIDE)
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    encoded = io.BytesIO()
+    image.save(encoded, "WEBP", quality=82, method=4)
+    return encoded.getvalue()
+
+
+def write_skipped(path: Path, skipped: Sequence[SkippedImage]) -> None:
+    """Write skipped.csv: one row an image left out, with the columns file and reason."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "reason"])
+        writer.writerows((image.file, image.reason) for image in skipped)
+
+
+def example_queries(items: Sequence[Item]) -> list[str]:
+    """Short titles to try first: one from each of the most frequent labels, then from all over the set."""
+    counts = Counter(label for item in items for label in item.labels[:1])
+    labels = [label for label, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:_EXAMPLE_QUERIES]]
+    first_titles = {label: [item.title for item in items if item.labels[:1] == [label]] for label in labels}
+    spread = [items[number * len(items) // _EXAMPLE_QUERIES].title for number in range(_EXAMPLE_QUERIES)]
+    candidates = [titles[len(titles) // 2] for titles in first_titles.values()] + spread
+    short = [title for title in candidates if 0 < len(title.strip()) <= 60]
+    return list(dict.fromkeys(short))[:_EXAMPLE_QUERIES]
+
+
+def _file(example: Example) -> str:
+    return example.id if isinstance(example.image, bytes) else str(example.image)
+
+
+def _embed(model: DualEncoder, examples: Sequence[Example],
+           skipped: list[SkippedImage]) -> Sequence[NDArray[np.float32] | None]:
+    """One vector (D,) an example; None, and a line in `skipped`, where the model's own decoding fails."""
+    if not examples:
+        return []
+    try:
+        vectors_ND = model.embed_images([example.image for example in examples])
+    except ImageError as error:
+        if len(examples) == 1:
+            skipped.append(SkippedImage(_file(examples[0]), str(error)))
+            return [None]
+        return [vector_D for example in examples for vector_D in _embed(model, [example], skipped)]
+    if vectors_ND.shape[0] != len(examples) or not np.isfinite(vectors_ND).all():
+        raise UserError("the model returns NaN or missing vectors and cannot index anything: train it again")
+    return list(vectors_ND.astype(np.float32))

@@ -1,0 +1,40 @@
+"""One small data set, run and universe for all tests of a session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.pictures import write_shapes
+from vector_universe import DualEncoder, TrainConfig, Universe, load_dataset, train
+
+SMALL = TrainConfig(embedding_width=64, epochs=30, batch_size=48)
+
+
+@pytest.fixture(scope="session")
+def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 pictures of coloured shapes: "large red circle", …"""
+    return write_shapes(tmp_path_factory.mktemp("data") / "shapes")
+
+
+@pytest.fixture(scope="session")
+def small_run(small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run trained on the shapes."""
+    run = tmp_path_factory.mktemp("runs") / "run"
+    train(load_dataset(small_folder), SMALL, run, quiet=True)
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_model(small_run: Path) -> DualEncoder:
+    """The model of that run."""
+    return DualEncoder.from_pretrained(small_run / "model").eval()
+
+
+@pytest.fixture(scope="session")
+def universe_path(small_folder: Path, small_model: DualEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shapes, indexed by that model."""
+    path = tmp_path_factory.mktemp("universes") / "universe"
+    Universe.build(small_model, load_dataset(small_folder), path)
+    return path
