@@ -1,0 +1,230 @@
+"""`vu`: one verb after the other, from a folder of pictures to a universe. Parses, calls one function, prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import tyro
+
+from vector_universe.errors import UserError
+from vector_universe.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from vector_universe.evaluation import Evaluation
+    from vector_universe.index import Hit
+
+Source = Annotated[str, tyro.conf.arg(metavar="SRC")]
+
+
+class Verb(Protocol):
+    """What every verb is: settings that can be run."""
+
+    def run(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Train on 1,900 emoji, measure, index, and open the page: all in a few minutes, offline."""
+
+    out: Path = Path("demo")
+    """Folder for demo/run, demo/universe and demo/metrics.json."""
+    serve: bool = True
+    """Open the page at the end."""
+    port: int = 8765
+    """Port of the page on 127.0.0.1."""
+
+    def run(self) -> None:
+        from vector_universe.demo import demo
+        demo(self.out)
+        if self.serve:
+            Serve(self.out / "universe", self.port).run()
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train an embedding model on images with titles or labels."""
+
+    data: Source
+    """Folder with images/ and metadata.csv (or Flickr8k's captions.txt), or 'emoji'."""
+    out: Path
+    """Run folder to write; an interrupted run continues."""
+    config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+
+    def run(self) -> None:
+        from vector_universe.data import load_dataset
+        from vector_universe.training import train
+        self.config.check()
+        train(load_dataset(self.data), self.config, self.out)
+        print(f"the model is in {self.out / 'model'}; next: vu evaluate {self.out} --data {self.data}", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure how well a model finds images by text and texts by image."""
+
+    run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """What `vu train` wrote."""
+    data: Source
+    """Data to measure on; each split by itself."""
+    json: bool = False
+    """Print JSON for programs."""
+
+    def run(self) -> None:
+        from vector_universe.data import load_dataset
+        from vector_universe.evaluation import evaluate
+        from vector_universe.models import load_run_model
+        dataset = load_dataset(self.data)
+        evaluation = evaluate(load_run_model(self.run_folder), dataset)
+        if self.json:
+            print(json.dumps(evaluation.as_dict(), indent=2))
+        else:
+            print(dataset.summary())
+            _print_evaluation(evaluation)
+
+
+@dataclass(frozen=True)
+class Index:
+    """Embed images with a trained model into a universe: searchable, with a map."""
+
+    run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """What `vu train` wrote."""
+    data: Source
+    """The images to index."""
+    out: Path
+    """Folder of the universe to write."""
+    overwrite: bool = False
+    """Replace a universe of another model or other data."""
+
+    def run(self) -> None:
+        from rich.console import Console
+
+        from vector_universe.data import load_dataset
+        from vector_universe.index import Universe
+        from vector_universe.models import load_run_model
+        model, dataset = load_run_model(self.run_folder), load_dataset(self.data)
+        with Console(stderr=True).status("embedding and mapping"):
+            universe = Universe.build(model, dataset, self.out, model_folder=self.run_folder, overwrite=self.overwrite)
+        print(universe.describe(), file=sys.stderr)
+        print(f"next: vu search {self.out} \"…\", or vu serve {self.out}", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Search:
+    """Find the images that match a text, an image, or both."""
+
+    universe: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="UNIVERSE")]
+    """What `vu index` wrote."""
+    text: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TEXT")] = ""
+    """What to look for."""
+    image: Path | None = None
+    """A picture to look for."""
+    k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 9
+    """How many matches."""
+    json: bool = False
+    """Print a list of {id, title, labels, score}."""
+    picture: Path | None = None
+    """Write the matches as one picture to this PNG file."""
+    model: Path | None = None
+    """Embed the query with this model; it must be the one that made the universe."""
+
+    def run(self) -> None:
+        from vector_universe.index import Universe
+        from vector_universe.index.picture import grid_picture
+        from vector_universe.models import load_run_model
+        universe = Universe.open(self.universe, model=load_run_model(self.model) if self.model else None)
+        hits = universe.search(self.text or None, self.image, self.k)
+        if self.picture:
+            query = self.text or (self.image.name if self.image else "")
+            grid_picture(hits, [universe.thumbnail(hit.id) for hit in hits], query, self.picture)
+            print(f"the picture is in {self.picture}", file=sys.stderr)
+        if self.json:
+            print(json.dumps([{"id": hit.id, "title": hit.title, "labels": hit.labels, "score": hit.score}
+                              for hit in hits], ensure_ascii=False, indent=2))
+        else:
+            _print_hits(hits)
+
+
+@dataclass(frozen=True)
+class Serve:
+    """Serve the page and the API of a universe on this machine."""
+
+    universe: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="UNIVERSE")]
+    """What `vu index` wrote."""
+    port: int = 8765
+    """Port on 127.0.0.1."""
+    open: bool = False
+    """Open the page in the browser."""
+
+    def run(self) -> None:
+        from vector_universe.serve import serve
+        serve(self.universe, port=self.port, open_browser=self.open)
+
+
+VERBS: dict[str, Callable[..., Verb]] = {
+    "demo": Demo, "train": Train, "evaluate": Evaluate, "index": Index, "search": Search, "serve": Serve,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run `vu` with `arguments` (default: the command line). Errors of the user end with one line and exit code 2."""
+    verb = tyro.extras.subcommand_cli_from_dict(
+        VERBS, prog="vu", args=arguments,
+        description="From a folder of pictures to a model of your own and a universe to search and see.")
+    try:
+        _quieten()
+        verb.run()
+    except (UserError, FloatingPointError) as error:
+        print(f"vu: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"vu: {error.strerror or error}{place}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nvu: stopped; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+
+
+def _quieten() -> None:
+    """Keep the progress bars and hub notices of libraries out of our output."""
+    import os
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def _print_evaluation(evaluation: Evaluation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    for direction, tests in (("text → image", evaluation.text_to_image), ("image → text", evaluation.image_to_text)):
+        table = Table(title=direction, title_justify="left")
+        for column in ("test", "R@1", "R@5", "R@10", "chance@10", "median rank", "queries", "candidates"):
+            table.add_column(column, justify="left" if column == "test" else "right")
+        for name, figures in tests.items():
+            table.add_row(name, *(f"{value:.3f}" for value in (figures.recall_at_1, figures.recall_at_5,
+                                                               figures.recall_at_10, figures.chance_at_10)),
+                          f"{figures.median_rank:g}", str(figures.queries), str(figures.candidates))
+        Console().print(table)
+    if evaluation.skipped:
+        print(f"{len(evaluation.skipped)} images could not be decoded, first: "
+              f"{evaluation.skipped[0].file} ({evaluation.skipped[0].reason})")
+
+
+def _print_hits(hits: list[Hit]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+    table = Table("score", "title", "labels", "id")
+    for hit in hits:
+        table.add_row(f"{hit.score:.3f}", escape(hit.title), escape(", ".join(hit.labels)), escape(hit.id))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
