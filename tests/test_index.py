@@ -56,6 +56,7 @@ class FakeDataset:
 
     name = "Test set"
     attribution = "drawn here"
+    skipped = ()
 
     def __init__(self, examples, fingerprint="data-1"):
         self.examples = examples
@@ -267,7 +268,7 @@ def test_broken_images_are_left_out_and_listed(tmp_path):
     assert universe.facts.skipped == 2
     with (tmp_path / "u" / "skipped.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["file"] for row in rows] == [str(broken), "empty"]
+    assert [row["file"] for row in rows] == ["bad", "empty"]
     assert rows[0]["reason"] == "truncated"
     assert "empty file" in rows[1]["reason"]
 
@@ -283,7 +284,7 @@ def test_images_that_only_the_model_cannot_read_are_left_out(tmp_path):
 
     universe = Universe.build(Picky(), FakeDataset(_examples(3)), tmp_path / "u")
     assert universe.map_points().ids == ["item-0", "item-2"]
-    assert "item-1,not for me" in (tmp_path / "u" / "skipped.csv").read_text()
+    assert "item-1,,not for me" in (tmp_path / "u" / "skipped.csv").read_text()
     assert universe.search(image=_png(2), k=1)[0].id == "item-2"
 
 

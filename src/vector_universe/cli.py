@@ -78,8 +78,10 @@ class Evaluate:
         from vector_universe.data import load_dataset
         from vector_universe.evaluation import evaluate
         from vector_universe.models import load_run_model
-        dataset = load_dataset(self.data)
-        evaluation = evaluate(load_run_model(self.run_folder), dataset)
+        from vector_universe.progress import counter, stages
+        model, dataset = load_run_model(self.run_folder), load_dataset(self.data)
+        with stages() as progress:
+            evaluation = evaluate(model, dataset, counter(progress, "reading images", len(dataset)))
         if self.json:
             print(json.dumps(evaluation.as_dict(), indent=2))
         else:
@@ -101,14 +103,14 @@ class Index:
     """Replace a universe of another model or other data."""
 
     def run(self) -> None:
-        from rich.console import Console
-
         from vector_universe.data import load_dataset
         from vector_universe.index import Universe
         from vector_universe.models import load_run_model
+        from vector_universe.progress import stages
         model, dataset = load_run_model(self.run_folder), load_dataset(self.data)
-        with Console(stderr=True).status("embedding and mapping"):
-            universe = Universe.build(model, dataset, self.out, model_folder=self.run_folder, overwrite=self.overwrite)
+        with stages() as progress:
+            universe = Universe.build(model, dataset, self.out, model_folder=self.run_folder,
+                                      overwrite=self.overwrite, progress=progress)
         print(universe.describe(), file=sys.stderr)
         print(f"next: vu search {self.out} \"…\", or vu serve {self.out}", file=sys.stderr)
 
@@ -203,9 +205,10 @@ def _print_evaluation(evaluation: Evaluation) -> None:
     from rich.console import Console
     from rich.table import Table
     for direction, tests in (("text → image", evaluation.text_to_image), ("image → text", evaluation.image_to_text)):
-        table = Table(title=direction, title_justify="left")
-        for column in ("test", "R@1", "R@5", "R@10", "chance@10", "median rank", "queries", "candidates"):
-            table.add_column(column, justify="left" if column == "test" else "right")
+        table = Table(title=f"{direction} (recall@k, chance of R@10, median rank)", title_justify="left")
+        table.add_column("test", no_wrap=True)
+        for column in ("R@1", "R@5", "R@10", "chance", "rank", "queries", "among"):
+            table.add_column(column, justify="right")
         for name, figures in tests.items():
             table.add_row(name, *(f"{value:.3f}" for value in (figures.recall_at_1, figures.recall_at_5,
                                                                figures.recall_at_10, figures.chance_at_10)),

@@ -15,10 +15,11 @@ from vector_universe.evaluation import evaluate
 from vector_universe.folders import claim_folder
 from vector_universe.index import Universe
 from vector_universe.models import DualEncoder
+from vector_universe.progress import stages
 from vector_universe.training import TrainConfig, train
 
 
-def demo(out: Path) -> dict:
+def demo(out: Path, config: TrainConfig | None = None) -> dict:
     """Train on emoji, measure and index; leaves `run/`, `universe/` and `metrics.json` in the folder `out`.
 
     What is there already is reused: a second call takes seconds.
@@ -32,14 +33,15 @@ def demo(out: Path) -> dict:
     claim_folder(out, "demo")
     started = time.perf_counter()
     dataset = load_dataset("emoji")
-    model = train(dataset, TrainConfig(), out / "run")
+    model = train(dataset, config or TrainConfig(), out / "run")
     trained = time.perf_counter()
     metrics_file = out / "metrics.json"
     metrics = _read(metrics_file, model.fingerprint())
     if metrics is None:
         metrics = {"model": model.fingerprint(), "text_to_image_recall_at_10": _figures(model, dataset),
                    "seconds": {"train": round(trained - started, 1)}}
-    Universe.build(model, dataset, out / "universe")
+    with stages() as progress:
+        Universe.build(model, dataset, out / "universe", progress=progress)
     metrics["seconds"].setdefault("total", round(time.perf_counter() - started, 1))
     partial = metrics_file.with_suffix(".partial")
     partial.write_text(json.dumps(metrics, indent=2) + "\n")

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vector_universe.data.example import Example, SkippedRow
+from vector_universe.data.example import Example
+from vector_universe.data.skipped import SkippedRow
 
 if TYPE_CHECKING:
     import datasets

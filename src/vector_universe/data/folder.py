@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vector_universe.data.dataset import ImageTextDataset
-from vector_universe.data.example import Example, SkippedRow
+from vector_universe.data.example import Example
 from vector_universe.data.images import ImageError, open_image
+from vector_universe.data.skipped import SkippedRow
 from vector_universe.data.splits import split_named, split_of
 from vector_universe.errors import UserError
 
@@ -113,10 +114,13 @@ def _column(columns: list[str], names: tuple[str, ...]) -> str | None:
 
 def _locate(folder: Path, name: str) -> Path:
     root = folder.resolve()
-    for place in (*(root / images for images in IMAGE_FOLDERS), root):
-        path = (place / name).resolve()
-        if not path.is_relative_to(root):
-            raise ImageError("its path leaves the data folder")
-        if path.is_file():
-            return path
+    try:
+        for place in (*(root / images for images in IMAGE_FOLDERS), root):
+            path = (place / name).resolve()
+            if not path.is_relative_to(root):
+                raise ImageError("its path leaves the data folder")
+            if path.is_file():
+                return path
+    except OSError as error:  # a name of 10,000 characters
+        raise ImageError(f"cannot be opened ({error.strerror})") from None
     raise ImageError("file not found")

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vector_universe.data.dataset import ImageTextDataset
-from vector_universe.data.example import Example, SkippedRow
+from vector_universe.data.example import Example
 from vector_universe.data.images import ImageError, decode_image, square
+from vector_universe.data.skipped import SkippedRow
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vector_universe.data.images import ImageError, ImageSource, decode_image
+from vector_universe.data.skipped import SkippedRow
 from vector_universe.errors import UserError
 from vector_universe.index.store import Item
+from vector_universe.progress import StageProgress
 
 if TYPE_CHECKING:
     from vector_universe.data import ImageTextDataset
@@ -27,16 +27,6 @@ THUMBNAIL_SIDE = 128
 _CHUNK = 256
 _EXAMPLE_QUERIES = 6
 
-Progress = Callable[[str, int, int], None]  # (stage, done, total)
-
-
-@dataclass(frozen=True)
-class SkippedImage:
-    """An image that is not in the universe, and why."""
-
-    file: str
-    reason: str
-
 
 @dataclass(frozen=True)
 class Embedded:
@@ -44,10 +34,10 @@ class Embedded:
 
     items: list[Item]
     vectors_ND: NDArray[np.float32]
-    skipped: list[SkippedImage]
+    skipped: list[SkippedRow]
 
 
-def embed_dataset(model: DualEncoder, dataset: ImageTextDataset, progress: Progress | None) -> Embedded:
+def embed_dataset(model: DualEncoder, dataset: ImageTextDataset, progress: StageProgress | None) -> Embedded:
     """Embed every readable image of a data set and make its thumbnail.
 
     Raises:
@@ -55,7 +45,7 @@ def embed_dataset(model: DualEncoder, dataset: ImageTextDataset, progress: Progr
     """
     items: list[Item] = []
     vectors: list[NDArray[np.float32]] = []
-    skipped: list[SkippedImage] = []
+    skipped: list[SkippedRow] = []
     seen: set[str] = set()
     total = len(dataset)
     for start in range(0, total, _CHUNK):
@@ -69,7 +59,7 @@ def embed_dataset(model: DualEncoder, dataset: ImageTextDataset, progress: Progr
             try:
                 picture = thumbnail(example.image)
             except ImageError as error:
-                skipped.append(SkippedImage(_file(example), str(error)))
+                skipped.append(SkippedRow(example.id, None, str(error)))
                 continue
             readable.append(example)
             chunk_items.append(Item(example.id, example.title, list(example.texts), list(example.labels),
@@ -99,14 +89,6 @@ def thumbnail(source: ImageSource) -> bytes:
     return encoded.getvalue()
 
 
-def write_skipped(path: Path, skipped: Sequence[SkippedImage]) -> None:
-    """Write skipped.csv: one row an image left out, with the columns file and reason."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "reason"])
-        writer.writerows((image.file, image.reason) for image in skipped)
-
-
 def example_queries(items: Sequence[Item]) -> list[str]:
     """Short titles to try first: one from each of the most frequent labels, then from all over the set."""
     counts = Counter(label for item in items for label in item.labels[:1])
@@ -118,12 +100,8 @@ def example_queries(items: Sequence[Item]) -> list[str]:
     return list(dict.fromkeys(short))[:_EXAMPLE_QUERIES]
 
 
-def _file(example: Example) -> str:
-    return example.id if isinstance(example.image, bytes) else str(example.image)
-
-
 def _embed(model: DualEncoder, examples: Sequence[Example],
-           skipped: list[SkippedImage]) -> Sequence[NDArray[np.float32] | None]:
+           skipped: list[SkippedRow]) -> Sequence[NDArray[np.float32] | None]:
     """One vector (D,) an example; None, and a line in `skipped`, where the model's own decoding fails."""
     if not examples:
         return []
@@ -131,7 +109,7 @@ def _embed(model: DualEncoder, examples: Sequence[Example],
         vectors_ND = model.embed_images([example.image for example in examples])
     except ImageError as error:
         if len(examples) == 1:
-            skipped.append(SkippedImage(_file(examples[0]), str(error)))
+            skipped.append(SkippedRow(examples[0].id, None, str(error)))
             return [None]
         return [vector_D for example in examples for vector_D in _embed(model, [example], skipped)]
     if vectors_ND.shape[0] != len(examples) or not np.isfinite(vectors_ND).all():

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vector_universe.data.images import ImageError, ImageSource
+from vector_universe.data.skipped import write_skipped
 from vector_universe.errors import UserError
 from vector_universe.folders import check_folder, claim_folder
-from vector_universe.index.build import Progress, embed_dataset, example_queries, write_skipped
+from vector_universe.index.build import embed_dataset, example_queries
 from vector_universe.index.exact import top_k
 from vector_universe.index.projection import project
 from vector_universe.index.staging import clean_up, staged_folder
 from vector_universe.index.store import ItemTable, write_items
+from vector_universe.progress import StageProgress
 
 if TYPE_CHECKING:
     from vector_universe.data import ImageTextDataset
@@ -89,7 +91,7 @@ class Universe:
     @classmethod
     def build(cls, model: DualEncoder, dataset: ImageTextDataset, out: str | Path, *,
               model_folder: str | Path | None = None, overwrite: bool = False,
-              progress: Progress | None = None) -> Universe:
+              progress: StageProgress | None = None) -> Universe:
         """Embed a data set, lay out its map and write both, with a copy of the model, into the folder `out`.
 
         A universe of the same model and data is opened as it is. An old universe stays in use until the new
@@ -123,7 +125,8 @@ class Universe:
             if progress is not None:
                 progress("drawing the map", 1, 1)
             write_items(folder, embedded.items, embedded.vectors_ND, positions_N2)
-            write_skipped(folder / "skipped.csv", embedded.skipped)
+            skipped = [*dataset.skipped, *embedded.skipped]
+            write_skipped(folder / "skipped.csv", skipped)
             model.save_pretrained(folder / "model")
             facts = Facts(
                 format=FORMAT,
@@ -131,7 +134,7 @@ class Universe:
                 attribution=dataset.attribution,
                 count=len(embedded.items),
                 dimension=embedded.vectors_ND.shape[1],
-                skipped=len(embedded.skipped),
+                skipped=len(skipped),
                 model_fingerprint=model_fingerprint,
                 data_fingerprint=dataset.fingerprint,
                 model_folder=None if model_folder is None else str(model_folder),
@@ -265,7 +268,7 @@ class Universe:
 
     def describe(self) -> str:
         """One line for people: name, size, and which model made it."""
-        skipped = f", {self.facts.skipped} unreadable images left out" if self.facts.skipped else ""
+        skipped = f", {self.facts.skipped} rows left out (see skipped.csv)" if self.facts.skipped else ""
         return (f"{self.facts.name}: {self.facts.count} items of {self.facts.dimension} dimensions{skipped}, "
                 f"model {self.facts.model_fingerprint[:12]}")
 

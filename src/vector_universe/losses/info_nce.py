@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -36,7 +37,7 @@ class InfoNCE(nn.Module):
             raise ValueError(f"images_BD is {tuple(images_BD.shape)}, texts_BD is {tuple(texts_BD.shape)}")
         logits_BB = images_BD @ texts_BD.T * logit_scale.exp()
         if groups_B is None:
-            groups_B = images_BD.new_tensor(range(len(images_BD)))
+            groups_B = torch.arange(len(images_BD), device=images_BD.device)
         positives_BB = (groups_B[:, None] == groups_B[None, :]).to(logits_BB.dtype)
         targets_BB = positives_BB / positives_BB.sum(dim=1, keepdim=True)  # symmetric: equal rows are equal columns
         image_to_text = F.cross_entropy(logits_BB, targets_BB)

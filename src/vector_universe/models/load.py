@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from vector_universe.errors import UserError
 from vector_universe.models.configuration import DualEncoderConfig
 from vector_universe.models.dual_encoder import DualEncoder
@@ -26,6 +28,6 @@ def load_run_model(path: str | Path) -> DualEncoder:
         raise UserError(f"{path} holds no trained model: give the folder that `vu train --out` wrote, once it finished")
     try:
         return DualEncoder.from_pretrained(folder).eval()
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"the model in {folder} cannot be loaded ({reason}): train it again") from error

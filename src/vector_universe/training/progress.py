@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vector_universe.data import ImageTextDataset
+from vector_universe.progress import counter, stages
 
 FIRST_LOSSES = 3  # so many are printed beside the chance line
 LINES = 12  # about so many epochs get a line of their own
@@ -30,14 +31,13 @@ class TrainingProgress:
 
     def say(self, line: str) -> None:
         """Print one line."""
-        self.console.print(line, markup=False)
+        self.console.print(line, markup=False, soft_wrap=True)
 
     @contextmanager
     def decoding(self, images: int) -> Iterator[Callable[[int], None]]:
         """A bar over the decoding of `images`; yields the function that moves it on."""
-        with Progress(console=self.console, transient=True, disable=self.console.quiet) as bar:
-            task = bar.add_task("reading images", total=images)
-            yield lambda count: bar.advance(task, count)
+        with stages(self.console) as progress:
+            yield counter(progress, "reading images", images)
 
     def start(self, model: torch.nn.Module, accelerator: Accelerator, dataset: ImageTextDataset, batch_size: int,
               epochs: int, steps_per_epoch: int, epochs_done: int) -> None:

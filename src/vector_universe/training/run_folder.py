@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import platform
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from vector_universe.data import ImageTextDataset, SkippedRow
+from vector_universe.data import ImageTextDataset, SkippedRow, write_skipped
 from vector_universe.errors import UserError
 from vector_universe.folders import claim_folder
 from vector_universe.training.config import TrainConfig
@@ -74,10 +73,7 @@ class RunFolder:
 
     def write_skipped(self, rows: Sequence[SkippedRow]) -> None:
         """List what was left out, with its reason, in `skipped.csv`."""
-        with (self.path / "skipped.csv").open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(["file", "row", "reason"])
-            table.writerows((row.file, row.row or "", row.reason) for row in rows)
+        write_skipped(self.path / "skipped.csv", rows)
 
     def log(self, record: dict) -> None:
         """Append one line to `metrics.jsonl`."""
