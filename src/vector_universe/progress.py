@@ -13,11 +13,11 @@ StageProgress = Callable[[str, int, int], None]  # (stage, done, total)
 
 @contextmanager
 def stages(console: Console | None = None) -> Iterator[StageProgress]:
-    """Yields a function that takes (stage, done, total) and draws a bar for each stage."""
+    """Yields a function that takes (stage, done, total) and draws a bar for each stage; off a terminal, nothing."""
     console = console or Console(stderr=True)
     tasks: dict[str, TaskID] = {}
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                  console=console, transient=True, disable=console.quiet) as bar:
+                  console=console, transient=True, disable=console.quiet or not console.is_terminal) as bar:
         def progress(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage)

@@ -46,10 +46,12 @@ def load_folder(folder: Path) -> ImageTextDataset:
             continue
         if name in broken:
             continue
+        labels = list(dict.fromkeys(label.strip() for label in re.split(r"[,|;]", row["labels"]) if label.strip()))
         if name in examples:
             text = row["text"]
             if text and text not in examples[name].texts:
                 examples[name].texts.append(text)
+            examples[name].labels.extend(label for label in labels if label not in examples[name].labels)
             continue
         try:
             path = _locate(folder, name)
@@ -58,7 +60,6 @@ def load_folder(folder: Path) -> ImageTextDataset:
             broken.add(name)
             skipped.append(SkippedRow(name, row_number, str(error)))
             continue
-        labels = list(dict.fromkeys(label.strip() for label in re.split(r"[,|;]", row["labels"]) if label.strip()))
         if not row["text"] and not labels:
             skipped.append(SkippedRow(name, row_number, "no text and no label"))
             continue
@@ -121,6 +122,8 @@ def _locate(folder: Path, name: str) -> Path:
                 raise ImageError("its path leaves the data folder")
             if path.is_file():
                 return path
-    except OSError as error:  # a name of 10,000 characters
-        raise ImageError(f"cannot be opened ({error.strerror})") from None
+    except ImageError:
+        raise
+    except (OSError, ValueError):  # a name of 10,000 characters, or with a NUL in it
+        raise ImageError("no file can have this name") from None
     raise ImageError("file not found")

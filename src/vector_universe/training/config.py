@@ -33,7 +33,7 @@ class TrainConfig:
     """Decoupled weight decay on matrices."""
     warmup: float = 0.1
     """Share of the steps in which the learning rate rises; then it falls along a cosine."""
-    word_dropout: float = 0.2
+    word_dropout: float = 0.1
     """Probability with which a word of a training text is left out."""
     gradient_clip: float = 1.0
     """Largest norm of the gradient."""
@@ -52,6 +52,8 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < low:
                 raise UserError(f"{name} is {value}: it must be at least {low}")
+        if self.image_size % 16 or not 64 <= self.image_size <= 224:
+            raise UserError(f"image_size is {self.image_size}: choose a multiple of 16 between 64 and 224")
         if not 0 < self.learning_rate < 1:
             raise UserError(f"learning_rate is {self.learning_rate}: it must lie between 0 and 1")
         for name in ("warmup", "word_dropout"):

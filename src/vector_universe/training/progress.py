@@ -25,7 +25,7 @@ class TrainingProgress:
         self.console = Console(quiet=quiet, stderr=True, highlight=False)
         self.bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                             TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
-                            console=self.console, transient=True, disable=quiet)
+                            console=self.console, transient=True, disable=quiet or not self.console.is_terminal)
         self.loss = float("nan")
         self.speed = 0.0
 

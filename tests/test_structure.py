@@ -1,0 +1,69 @@
+"""The rooms of the product stay in order, and the light doors stay light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vector_universe
+
+ROOMS = ["data", "models", "losses", "evaluation", "training", "index", "serve"]
+ROOT = Path(vector_universe.__file__).parent
+
+
+def imported_parts(file: Path) -> set[str]:
+    """The parts of the product that a file imports anywhere: at the top, in a function or for type checking."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} has a relative import"
+            if node.module == "vector_universe":
+                names |= {f"vector_universe.{alias.name}" for alias in node.names}
+            else:
+                names.add(node.module)
+    return {name.split(".")[1] for name in names if name.startswith("vector_universe.")}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_rooms_above_it(room):
+    allowed = {*ROOMS[:ROOMS.index(room) + 1], "errors", "folders", "progress"}
+    files = sorted((ROOT / room).rglob("*.py"))
+    assert files
+    for file in files:
+        assert imported_parts(file) <= allowed, file
+
+
+def test_every_room_is_in_the_order():
+    assert {path.parent.name for path in ROOT.glob("*/__init__.py")} == set(ROOMS)
+
+
+@pytest.mark.parametrize("file", ["errors.py", "folders.py", "progress.py"])
+def test_the_ground_floor_imports_no_room(file):
+    assert imported_parts(ROOT / file) <= {"errors"}
+
+
+@pytest.mark.parametrize("module", ["vector_universe", "vector_universe.cli", "vector_universe.data"])
+def test_import_does_not_load_torch(module):
+    code = f"import sys, {module}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_every_public_name_can_be_imported():
+    assert set(vector_universe.__all__) <= {name for name in dir(vector_universe)
+                                            if getattr(vector_universe, name) is not None}
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = vector_universe.no_such_name
+
+
+def test_help_names_every_verb():
+    done = subprocess.run([sys.executable, "-m", "vector_universe.cli", "--help"], capture_output=True, text=True,
+                          check=True)
+    for verb in ("demo", "train", "evaluate", "index", "search", "serve"):
+        assert verb in done.stdout

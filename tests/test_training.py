@@ -1,0 +1,266 @@
+"""Training: what a run leaves, that it repeats itself, and that an interruption changes nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.pictures import shape, write_shapes, write_table
+from vector_universe import TrainConfig, UserError, load_dataset, train
+from vector_universe.losses import LossOutput
+from vector_universe.training import loop
+from vector_universe.training.config import IMAGES_SEEN, MAX_EPOCHS, MIN_EPOCHS
+from vector_universe.training.run_folder import RunFolder
+from vector_universe.training.views import augment_images, drop_words
+
+TINY = TrainConfig(embedding_width=32, epochs=3, batch_size=8, precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    return load_dataset(write_shapes(tmp_path_factory.mktemp("data") / "shapes")).select(range(24))
+
+
+@pytest.fixture(scope="module")
+def tiny_run(shapes, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    train(shapes, TINY, out, quiet=True)
+    return out
+
+
+def weights(run):
+    return load_file(run / "model" / "model.safetensors")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def metrics(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def content(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_run_leaves_its_files(tiny_run):
+    assert {path.name for path in tiny_run.iterdir()} == {
+        "README.md", "vector_universe.json", "config.json", "data.json", "environment.json", "metrics.jsonl",
+        "skipped.csv", "checkpoint.safetensors", "model"}
+    assert json.loads((tiny_run / "config.json").read_text())["epochs"] == 3
+    assert (tiny_run / "skipped.csv").read_text().split() == ["file,row,reason"]
+
+
+def test_metrics_name_every_epoch(tiny_run):
+    lines = metrics(tiny_run)
+    steps = [line for line in lines if "loss" in line]
+    assert [line["epoch"] for line in lines if "validation" in line] == [1, 2, 3]
+    assert steps[0]["step"] == 0
+    assert all(np.isfinite(line["loss"]) and 0 <= line["learning_rate"] <= TINY.learning_rate for line in steps)
+
+
+def test_the_loss_goes_down_and_pictures_are_found(small_run):
+    lines = metrics(small_run)
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] < 0.6 * losses[0]
+
+
+@pytest.mark.parametrize("towers", [("vit", "bag_of_words"), ("convnet", "transformer")])
+def test_the_other_towers_train(shapes, tmp_path, towers):
+    model = train(shapes, replace(TINY, image_tower=towers[0], text_tower=towers[1], epochs=1), tmp_path / "r", True)
+    assert (model.config.image_tower, model.config.text_tower) == towers
+    assert not model.training
+    assert np.isfinite(model.embed_texts(["red circle"])).all()
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(shapes, tiny_run, tmp_path):
+    torch.rand(7)  # what was drawn before does not matter
+    train(shapes, TINY, tmp_path / "again", quiet=True)
+    assert same(weights(tmp_path / "again"), weights(tiny_run))
+    train(shapes, replace(TINY, seed=1), tmp_path / "other", quiet=True)
+    assert not same(weights(tmp_path / "other"), weights(tiny_run))
+
+
+@pytest.mark.parametrize("moment", ["after the checkpoint", "before the checkpoint"])
+def test_an_interrupted_run_continues_as_if_nothing_had_been(shapes, tiny_run, tmp_path, monkeypatch, moment):
+    out, save = tmp_path / "run", loop.save_checkpoint
+
+    def interrupted(path, model, optimizer, epochs_done):
+        if epochs_done == 2 and moment == "before the checkpoint":
+            with (out / "metrics.jsonl").open("a") as file:
+                file.write('{"epoch": 2, "st')  # and a line is half written
+            raise KeyboardInterrupt
+        save(path, model, optimizer, epochs_done)
+        if epochs_done == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "save_checkpoint", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(shapes, TINY, out, quiet=True)
+    assert not (out / "model").exists()
+    monkeypatch.setattr(loop, "save_checkpoint", save)
+    torch.rand(3)
+    train(shapes, TINY, out, quiet=True)
+    assert same(weights(out), weights(tiny_run))
+
+    def lasting(run):
+        return [{key: value for key, value in line.items() if key != "pairs_per_second"} for line in metrics(run)]
+    assert lasting(out) == lasting(tiny_run)
+    steps = [line["step"] for line in metrics(out) if "loss" in line]
+    assert steps == sorted(set(steps))
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_over(shapes, tiny_run, tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+    read_pixels = loop.read_pixels
+    monkeypatch.setattr(loop, "read_pixels", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(shapes, TINY, tmp_path / "run", quiet=True)
+    monkeypatch.setattr(loop, "read_pixels", read_pixels)
+    train(shapes, TINY, tmp_path / "run", quiet=True)
+    assert same(weights(tmp_path / "run"), weights(tiny_run))
+
+
+def test_a_finished_run_is_loaded_and_not_touched(shapes, tiny_run, monkeypatch):
+    before = content(tiny_run)
+    monkeypatch.setattr(loop, "read_pixels", None)  # whatever trains would call it
+    model = train(shapes, TINY, tiny_run, quiet=True)
+    assert torch.equal(model.logit_scale.detach(), weights(tiny_run)["logit_scale"])
+    assert content(tiny_run) == before
+
+
+def test_a_run_with_other_settings_or_data_is_refused_and_kept(shapes, tiny_run):
+    before = content(tiny_run)
+    with pytest.raises(UserError, match=r"other settings \(embedding_width, seed\)"):
+        train(shapes, replace(TINY, embedding_width=48, seed=5), tiny_run, quiet=True)
+    with pytest.raises(UserError, match="other data"):
+        train(shapes.select(range(20)), TINY, tiny_run, quiet=True)
+    assert content(tiny_run) == before
+
+
+def folder_of(path, splits, broken=()):
+    (path / "images").mkdir(parents=True)
+    lines = ["file_name,title,split"]
+    for number, split in enumerate(splits):
+        file = path / "images" / f"{number}.png"
+        shape("red", "circle", "large").save(file)
+        if number in broken:
+            file.write_bytes(file.read_bytes()[:120])
+        lines.append(f"{number}.png,picture {number},{split}")
+    (path / "metadata.csv").write_text("\n".join(lines))
+    return load_dataset(path)
+
+
+def test_one_training_image_is_too_few(tmp_path):
+    with pytest.raises(UserError, match="has 1 training images: at least 2"):
+        train(folder_of(tmp_path / "d", ["train", "test", "test"]), TINY, tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_readable_training_image_is_too_few(tmp_path):
+    data = folder_of(tmp_path / "d", ["train", "train", "train"], broken={0, 2})
+    with pytest.raises(UserError, match=r"only 1 training images .* can be decoded: see .*skipped.csv"):
+        train(data, TINY, tmp_path / "run", quiet=True)
+    assert "0.png" in (tmp_path / "run" / "skipped.csv").read_text()
+
+
+def test_two_images_without_validation_are_enough(tmp_path):
+    model = train(folder_of(tmp_path / "d", ["train", "train"]), replace(TINY, epochs=2), tmp_path / "run", quiet=True)
+    assert np.isfinite(model.embed_texts(["picture 1"])).all()
+    assert [line["validation"] for line in metrics(tmp_path / "run") if "validation" in line] == [None, None]
+
+
+def test_labels_without_titles_train(tmp_path):
+    (tmp_path / "images").mkdir()
+    for name in ("a.png", "b.png", "c.png", "d.png"):
+        shape("blue", "bar", "small").save(tmp_path / "images" / name)
+    write_table(tmp_path, [(f"{name}.png", "", f"label {name}") for name in "abcd"])
+    data = load_dataset(tmp_path)
+    assert len(data.split("train")) >= 2
+    train(data, replace(TINY, epochs=1), tmp_path / "run", quiet=True)
+    assert (tmp_path / "run" / "model" / "config.json").is_file()
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_epoch(shapes, tmp_path, monkeypatch):
+    class Broken(loop.InfoNCE):
+        calls = 0
+
+        def forward(self, *inputs):
+            Broken.calls += 1
+            output = super().forward(*inputs)
+            return LossOutput(output.total * float("nan")) if Broken.calls > 4 else output
+
+    monkeypatch.setattr(loop, "InfoNCE", Broken)
+    with pytest.raises(FloatingPointError, match=r"the loss is nan at step 4.*keeps the state after epoch 2"):
+        train(shapes, TINY, tmp_path / "run", quiet=True)
+    assert (tmp_path / "run" / "checkpoint.safetensors").is_file()
+    assert not (tmp_path / "run" / "model").exists()
+
+
+@pytest.mark.parametrize(("setting", "value"), [
+    ("epochs", 0), ("image_size", 63), ("batch_size", 1), ("batch_size", -4), ("embedding_width", 0),
+    ("learning_rate", 0.0), ("learning_rate", -1e-3), ("learning_rate", float("nan")), ("learning_rate", 1.0),
+    ("warmup", 1.0), ("warmup", -0.1), ("word_dropout", 1.0), ("word_dropout", -0.1), ("word_dropout", float("nan"))])
+def test_impossible_settings_are_refused_before_anything_is_written(shapes, tmp_path, setting, value):
+    with pytest.raises(UserError, match=f"{setting} is {value}"):
+        train(shapes, replace(TINY, **{setting: value}), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_epochs_follow_the_number_of_pictures():
+    counts = [TrainConfig().epochs_for(count) for count in (2, 2000, 3000, 10**6)]
+    assert counts == [MAX_EPOCHS, round(IMAGES_SEEN / 2000), round(IMAGES_SEEN / 3000), MIN_EPOCHS]
+    assert TrainConfig(epochs=3).epochs_for(10) == 3
+
+
+def test_the_learning_rate_rises_then_falls_to_near_zero():
+    rates = [loop._learning_rate(step, 100, TrainConfig()) for step in range(100)]
+    peak = rates.index(max(rates))
+    assert rates[peak] == pytest.approx(TrainConfig().learning_rate)
+    assert 8 <= peak <= 10
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert 0 < rates[-1] < 0.01 * rates[peak]
+
+
+def test_equal_texts_share_a_group():
+    groups = loop._groups(["a", "b", "a", "c", "b"]).tolist()
+    assert [groups[0] == groups[2], groups[1] == groups[4], len(set(groups))] == [True, True, 3]
+
+
+def test_dropping_words_keeps_order_and_at_least_one():
+    choices = random.Random(0)
+    words = ["one", "two", "three", "four", "five"]
+    seen = {drop_words(" ".join(words), 0.5, choices) for _ in range(300)}
+    assert len(seen) > 20
+    for text in seen:
+        kept = text.split()
+        assert kept
+        assert kept == [word for word in words if word in kept]
+    assert drop_words("one two", 0.0, choices) == "one two"
+    assert drop_words("", 0.5, choices) == ""
+
+
+def test_views_follow_their_generator_and_differ_between_pictures():
+    picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)).repeat(2, 1, 1, 1)
+    one, again = (augment_images(picture, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(one, again)
+    assert one.shape == picture.shape
+    assert not torch.allclose(one[0], one[1])
+
+
+def test_lines_of_unfinished_epochs_are_forgotten(tmp_path):
+    run = RunFolder(tmp_path)
+    for epoch in (1, 1, 2, 3):
+        run.log({"epoch": epoch})
+    run.drop_metrics_after(2)
+    assert [line["epoch"] for line in metrics(tmp_path)] == [1, 1, 2]
