@@ -58,6 +58,7 @@ class FakeDataset:
 
     name = "Test set"
     attribution = "drawn here"
+    skipped = ()
     fingerprint = "data"
 
     def __len__(self):
