@@ -202,10 +202,12 @@ def _quieten() -> None:
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     for direction, tests in (("text → image", evaluation.text_to_image), ("image → text", evaluation.image_to_text)):
-        table = Table(title=f"{direction} (recall@k, chance of R@10, median rank)", title_justify="left")
+        table = Table(title=f"{direction} (recall@k, chance of R@10, median rank)", title_justify="left",
+                      box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
         table.add_column("test", no_wrap=True)
         for column in ("R@1", "R@5", "R@10", "chance", "rank", "queries", "among"):
             table.add_column(column, justify="right")
