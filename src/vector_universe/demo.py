@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ from vector_universe.data import load_dataset
 from vector_universe.data.dataset import ImageTextDataset
 from vector_universe.data.emoji import noto_font
 from vector_universe.evaluation import evaluate
-from vector_universe.folders import claim_folder
+from vector_universe.folders import claim_folder, replace_text
 from vector_universe.index import Universe
 from vector_universe.models import DualEncoder
 from vector_universe.progress import stages
@@ -43,9 +42,7 @@ def demo(out: Path, config: TrainConfig | None = None) -> dict:
     with stages() as progress:
         Universe.build(model, dataset, out / "universe", progress=progress)
     metrics["seconds"].setdefault("total", round(time.perf_counter() - started, 1))
-    partial = metrics_file.with_suffix(".partial")
-    partial.write_text(json.dumps(metrics, indent=2) + "\n")
-    os.replace(partial, metrics_file)
+    replace_text(metrics_file, json.dumps(metrics, indent=2) + "\n")
     for name, recall in metrics["text_to_image_recall_at_10"].items():
         print(f"text → image recall@10, {name}: {recall:.3f}", file=sys.stderr)
     print(f"the universe is in {out / 'universe'}: vu search {out / 'universe'} \"red heart\"", file=sys.stderr)
@@ -57,7 +54,7 @@ def _figures(model: DualEncoder, dataset: ImageTextDataset) -> dict[str, float]:
     tests = evaluate(model, _named_fully(dataset)).text_to_image
     figures = {
         "full names of trained emoji": tests["train among all"].recall_at_10,
-        "short names never seen": evaluate(model, dataset).text_to_image["unseen texts among all"].recall_at_10,
+        "short names never seen": tests["unseen texts among all"].recall_at_10,
         "emoji held out altogether": tests["test among all"].recall_at_10,
     }
     if noto_font():

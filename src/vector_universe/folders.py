@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,13 @@ def check_folder(path: Path, kind: str) -> dict[str, Any]:
     if found is None or found.get("kind") != kind:
         raise UserError(f"{path} is not a {kind}" + (f" but a {found.get('kind')}" if found else ""))
     return found
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a small file by one rename: a kill leaves the old or the new, never half."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
 
 
 def _marker(path: Path) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ class ImageTextDataset:
         return ImageTextDataset(self.table.select(indices), name=self.name, source=self.source,
                                 skipped=self.skipped, attribution=self.attribution)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of ids, texts, labels, splits and image file sizes: the same wherever the data lies."""
         digest = hashlib.sha256()

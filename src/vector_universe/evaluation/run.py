@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -51,16 +50,21 @@ def evaluate(model: DualEncoder, dataset: ImageTextDataset,
     images = model.embed_pixels(pixels.array)
     examples = pixels.examples
     everywhere = range(len(examples))
+    texts = [prompts(example) for example in examples]
     text_to_image: dict[str, Retrieval | None] = {}
     image_to_text: dict[str, Retrieval | None] = {}
     for split in SPLITS:
         members = [i for i in everywhere if examples[i].split == split]
-        texts = [prompts(example) for example in examples]
-        text_to_image[split], image_to_text[split] = _both_ways(model, images, texts, members, members)
-        text_to_image[f"{split} among all"], _ = _both_ways(model, images, texts, members, everywhere)
-    held_out = [example.held_out_texts for example in examples]
+        right = _right_images(texts, members, members)
+        texts_QD, members_MD = model.embed_texts(list(right)), images[np.asarray(members, int)]
+        text_to_image[split] = retrieval(texts_QD, members_MD, list(right.values()))
+        right_among_all = _right_images(texts, members, everywhere)
+        text_to_image[f"{split} among all"] = retrieval(texts_QD, images, list(right_among_all.values()))
+        place = {text: row for row, text in enumerate(right)}
+        image_to_text[split] = retrieval(members_MD, texts_QD, [[place[text] for text in texts[i]] for i in members])
     trained = [i for i in everywhere if examples[i].split == "train"]
-    text_to_image["unseen texts among all"], _ = _both_ways(model, images, held_out, trained, everywhere)
+    unseen = _right_images([example.held_out_texts for example in examples], trained, everywhere)
+    text_to_image["unseen texts among all"] = retrieval(model.embed_texts(list(unseen)), images, list(unseen.values()))
     return Evaluation({name: figures for name, figures in text_to_image.items() if figures},
                       {name: figures for name, figures in image_to_text.items() if figures},
                       pixels.skipped, len(examples))
@@ -71,20 +75,12 @@ def prompts(example: Example) -> list[str]:
     return example.texts or [", ".join(example.labels)]
 
 
-def _both_ways(model: DualEncoder, images_ND: np.ndarray, texts: Sequence[Sequence[str]], asked: Sequence[int],
-               candidates: Sequence[int]) -> tuple[Retrieval | None, Retrieval | None]:
-    """Text → image with the texts of `asked` as queries, and image → text, among the images `candidates`."""
-    position = {index: place for place, index in enumerate(candidates)}
-    right: dict[str, list[int]] = defaultdict(list)
-    queries = {text for index in asked for text in texts[index]}
-    for index in candidates:
-        for text in texts[index]:
-            if text in queries and position[index] not in right[text]:
-                right[text].append(position[index])
-    texts_QD = model.embed_texts(list(right))
-    gallery_ND = images_ND[np.asarray(candidates, int)]
-    place = {text: row for row, text in enumerate(right)}
-    described = [index for index in candidates if texts[index] and all(text in place for text in texts[index])]
-    right_texts = [[place[text] for text in texts[index]] for index in described]
-    return (retrieval(texts_QD, gallery_ND, list(right.values())),
-            retrieval(images_ND[np.asarray(described, int)], texts_QD, right_texts))
+def _right_images(texts: Sequence[Sequence[str]], asked: Sequence[int],
+                  candidates: Sequence[int]) -> dict[str, list[int]]:
+    """For each distinct text of the examples `asked`, the places among `candidates` of all images that carry it."""
+    right: dict[str, list[int]] = {text: [] for index in asked for text in texts[index]}
+    for place, index in enumerate(candidates):
+        for text in dict.fromkeys(texts[index]):
+            if text in right:
+                right[text].append(place)
+    return right

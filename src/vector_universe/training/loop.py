@@ -6,6 +6,7 @@ import math
 import random
 import shutil
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import torch
@@ -160,8 +161,10 @@ def _validate(model: DualEncoder, validation: Pixels) -> dict | None:
     """Text → image retrieval on the validation split by one text an image; None when there is no such image."""
     model.eval()
     texts = [prompts(example)[0] for example in validation.examples]
-    right = [[other for other, text in enumerate(texts) if text == asked] for asked in texts]
-    figures = retrieval(model.embed_texts(texts), model.embed_pixels(validation.array), right)
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, text in enumerate(texts):
+        places[text].append(place)
+    figures = retrieval(model.embed_texts(texts), model.embed_pixels(validation.array), [places[t] for t in texts])
     return figures.as_dict() if figures else None
 
 

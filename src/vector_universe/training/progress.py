@@ -48,9 +48,9 @@ class TrainingProgress:
                  f"precision {'bf16' if accelerator.mixed_precision == 'bf16' else 'fp32'}; "
                  f"{epochs} epochs of {steps_per_epoch} steps, batch {batch_size}")
         self.chance = math.log(batch_size)
-        self.first_step = epochs_done * steps_per_epoch
         self.epochs = epochs
-        self.task = self.bar.add_task("training", total=epochs * steps_per_epoch, completed=self.first_step, note="")
+        self.task = self.bar.add_task("training", total=epochs * steps_per_epoch, note="",
+                                      completed=epochs_done * steps_per_epoch)
 
     def __enter__(self) -> None:
         self.bar.start()

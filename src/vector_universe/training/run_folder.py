@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vector_universe.data import ImageTextDataset, SkippedRow, write_skipped
 from vector_universe.errors import UserError
-from vector_universe.folders import claim_folder
+from vector_universe.folders import claim_folder, replace_text
 from vector_universe.training.config import TrainConfig
 
 PACKAGES = ("vector-universe", "torch", "transformers", "accelerate", "tokenizers", "datasets", "numpy", "pillow")
@@ -84,7 +84,7 @@ class RunFolder:
         """Forget lines of epochs that a kill left half done, so that every step stands there once."""
         if self.metrics.is_file():
             lines = self.metrics.read_text().splitlines(keepends=True)
-            self.metrics.write_text("".join(line for line in lines if _epoch(line) <= epochs_done))
+            replace_text(self.metrics, "".join(line for line in lines if _epoch(line) <= epochs_done))
 
     def _read(self, name: str) -> dict | None:
         try:
@@ -93,7 +93,7 @@ class RunFolder:
             return None
 
     def _write(self, name: str, content: dict) -> None:
-        (self.path / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        replace_text(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _epoch(line: str) -> float:
