@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from hypothesis import settings
+
 from tests.pictures import write_shapes
 from vector_universe import DualEncoder, TrainConfig, Universe, load_dataset, train
+
+settings.register_profile("reproducible", derandomize=True, deadline=None)
+settings.load_profile("reproducible")
 
 SMALL = TrainConfig(embedding_width=64, epochs=30, batch_size=48)
 

@@ -197,7 +197,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_epoch(shapes, 
         def forward(self, *inputs):
             Broken.calls += 1
             output = super().forward(*inputs)
-            return LossOutput(output.total * float("nan")) if Broken.calls > 4 else output
+            return LossOutput.of(broken=output.total * float("nan")) if Broken.calls > 4 else output
 
     monkeypatch.setattr(loop, "InfoNCE", Broken)
     with pytest.raises(FloatingPointError, match=r"the loss is nan at step 4.*keeps the state after epoch 2"):

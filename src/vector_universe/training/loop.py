@@ -103,10 +103,14 @@ def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet
 
                 with accelerator.autocast():
                     images_BD, texts_BD = model(batch, *model.tokenize(seen))
-                loss = objective(images_BD, texts_BD, model.logit_scale, _groups(chosen).to(accelerator.device))
-                if not torch.isfinite(loss.total):
-                    raise FloatingPointError(f"the loss is {loss.total.item()} at step {step}: lower --learning-rate; "
-                                             f"{run.path} keeps the state after epoch {epoch}")
+                groups_B = _groups(chosen).to(accelerator.device)
+                try:
+                    loss = objective(images_BD, texts_BD, model.logit_scale, groups_B, groups_B)
+                    if not torch.isfinite(loss.total):
+                        raise FloatingPointError(f"the loss is {loss.total.item()}")
+                except FloatingPointError as error:
+                    raise FloatingPointError(f"{error} at step {step}: lower --learning-rate; {run.path} keeps the "
+                                             f"state after epoch {epoch}") from None
                 rate = _learning_rate(step, total_steps, config)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
