@@ -79,12 +79,6 @@ def info_nce(images: Tensor, texts: Tensor, t: Tensor, image_targets: Tensor, te
     return (from_images.mean() + from_texts.mean()) / 2
 
 
-def open_clip(images: Tensor, texts: Tensor, t: Tensor) -> Tensor:
-    """As everyone writes it: two dense products and two cross-entropies."""
-    right = torch.arange(len(images), device=images.device)
-    return (F.cross_entropy(t.exp() * images @ texts.T, right) + F.cross_entropy(t.exp() * texts @ images.T, right)) / 2
-
-
 def sigmoid(images: Tensor, texts: Tensor, t: Tensor, b: Tensor, positive: Callable[[int, int], bool]) -> Tensor:
     """Equation 1 of Zhai et al. 2023, pair by pair."""
     total = torch.zeros((), dtype=torch.float64)

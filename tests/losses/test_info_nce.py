@@ -195,6 +195,16 @@ def test_bfloat16_tiles_keep_the_direction_of_the_gradient():
     assert rounded[2].item() == pytest.approx(exact[2].item(), rel=0.02)
 
 
+def test_autocast_stops_at_the_door():
+    inputs = [unit_rows(40, 16, 0), unit_rows(40, 16, 1), scalar(4.0)]
+    plain = torch.autograd.grad(InfoNCE()(*inputs).total, inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        total = InfoNCE()(*inputs).total
+    assert total.dtype == torch.float32
+    for ours, theirs in zip(torch.autograd.grad(total, inputs), plain, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_the_order_of_the_batch_does_not_matter(seed):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed import ProcessGroup
 
-from vector_universe.losses.base import LossOutput
+from vector_universe.losses.base import LossOutput, Objective
 from vector_universe.losses.checks import check_embeddings
 from vector_universe.losses.log_sum_exp import pairwise_log_sum_exp
 from vector_universe.losses.ring import Ring
@@ -16,7 +16,7 @@ from vector_universe.losses.ring import Ring
 Anisotropy = Literal["mean", "log_sum_exp", "spectral"]
 
 
-class AlignmentAnisotropy(nn.Module):
+class AlignmentAnisotropy(Objective):
     """The sum of two terms over images I, I⁺ and texts T, T⁺ of two augmented views, each a mean over the batch.
 
         alignment_i = -(w/τ) [I_i·I⁺_i + I_i·T_i + I⁺_i·T⁺_i + T_i·T⁺_i]

@@ -1,11 +1,12 @@
-"""What every objective returns."""
+"""What every objective is, and what it returns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -22,3 +23,13 @@ class LossOutput:
     def of(cls, **parts: Tensor) -> LossOutput:
         """The sum of named summands."""
         return cls(torch.stack(list(parts.values())).sum(), parts)
+
+
+class Objective(nn.Module):
+    """A module from embeddings to a `LossOutput`. Autocast stops at its door: rounded logits are rounded targets."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> LossOutput:
+        """`forward` in the precision of the embeddings, float32 at least."""
+        device = next(value.device.type for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
+        with torch.autocast(device, enabled=False):
+            return super().__call__(*args, **kwargs)

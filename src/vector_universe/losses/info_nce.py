@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed import ProcessGroup
 
-from vector_universe.losses.base import LossOutput
+from vector_universe.losses.base import LossOutput, Objective
 from vector_universe.losses.checks import check_embeddings, check_groups, check_scalar
 from vector_universe.losses.label_sets import LabelSets
 from vector_universe.losses.log_sum_exp import pairwise_log_sum_exp
@@ -14,7 +14,7 @@ from vector_universe.losses.ring import Ring
 from vector_universe.losses.targets import group_sets, mean_of_sharers
 
 
-class InfoNCE(nn.Module):
+class InfoNCE(Objective):
     """Cross-entropy over all texts for each image and over all images for each text (Radford et al. 2021, figure 3).
 
         logits = images · textsᵀ · exp(t)

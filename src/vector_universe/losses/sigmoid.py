@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.distributed import ProcessGroup
 
-from vector_universe.losses.base import LossOutput
+from vector_universe.losses.base import LossOutput, Objective
 from vector_universe.losses.checks import check_embeddings, check_groups, check_scalar
 from vector_universe.losses.ring import Ring
 from vector_universe.losses.targets import group_sets
 from vector_universe.losses.tiles import Tiles
 
 
-class Sigmoid(nn.Module):
+class Sigmoid(Objective):
     """Binary cross-entropy over all pairs (Zhai et al. 2023, equation 1).
 
         logits = images · textsᵀ · exp(t) + b
