@@ -6,7 +6,8 @@ import json
 import sys
 
 
-def report(case: str, metric: str, value: float) -> None:
-    """One figure: a JSON line on stdout, a table row on stderr."""
-    print(json.dumps({"case": case, "metric": metric, "value": value}), flush=True)
-    print(f"{case:<28} {metric:<48} {value:>10.3f}", file=sys.stderr)
+def report(case: str, metric: str, value: float, note: str = "") -> None:
+    """One figure: a JSON line on stdout, a table row on stderr; `note` says what was other than the case's name."""
+    row = {"case": case, "metric": metric, "value": value} | ({"note": note} if note else {})
+    print(json.dumps(row), flush=True)
+    print(f"{case:<28} {metric:<48} {value:>10.3f}  {note}".rstrip(), file=sys.stderr)
