@@ -32,6 +32,8 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
+	$(BIN)/python -m benchmarks.losses $(ARGS)
+	$(BIN)/python -m benchmarks.collapse $(ARGS)
 	$(BIN)/python -m benchmarks.demo $(ARGS)
 
 clean:

@@ -26,6 +26,14 @@ def test_every_link_of_the_readme_leads_somewhere() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_the_code_about_objectives_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "objectives.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "objectives.md", "exec"), {})
+    assert "image_to_text" in capsys.readouterr().out
+
+
 def test_the_commands_for_your_own_pictures_run(small_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(small_folder, tmp_path / "pictures")
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

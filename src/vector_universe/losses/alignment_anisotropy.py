@@ -92,7 +92,7 @@ class AlignmentAnisotropy(Objective):
         pulled = across if self.cross_modal_only else [*across, (images, other_images), (texts, other_texts)]
         size = len(images) * ring.size
         weight = self.positive_weight / self.temperature / size
-        alignment = torch.stack([-weight * (a * b).sum() for a, b in pulled]).sum()
+        alignment = torch.stack([-weight * torch.linalg.vecdot(a, b).sum() for a, b in pulled]).sum()
         if self.anisotropy == "mean":
             terms = [_mean_of_others(a, b, ring) for a, b in [*within, *across]]
         elif self.anisotropy == "log_sum_exp":
@@ -113,7 +113,7 @@ class AlignmentAnisotropy(Objective):
 def _mean_of_others(a_BD: Tensor, b_BD: Tensor, ring: Ring) -> Tensor:
     """This process's share of 1/B² Σ_i Σ_{j≠i} a_i·b_j = (Σ a)·(Σ b)/B² - Σ a_i·b_i/B²."""
     size = len(a_BD) * ring.size
-    return (a_BD.sum(0) / size) @ (ring.sum(b_BD.sum(0)) / size) - (a_BD * b_BD).sum() / size**2
+    return (a_BD.sum(0) / size) @ (ring.sum(b_BD.sum(0)) / size) - torch.linalg.vecdot(a_BD, b_BD).sum() / size**2
 
 
 def _second_moment(rows_ED: Tensor, ring: Ring) -> Tensor:

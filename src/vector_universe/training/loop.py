@@ -7,6 +7,7 @@ import random
 import shutil
 import time
 from collections import defaultdict
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -16,10 +17,12 @@ from torch import Tensor
 from vector_universe.data import ImageTextDataset, Pixels, read_pixels
 from vector_universe.errors import UserError
 from vector_universe.evaluation import prompts, retrieval
+from vector_universe.evaluation.geometry import geometry, gradient_shares
 from vector_universe.losses import InfoNCE
 from vector_universe.models import DualEncoder, DualEncoderConfig, load_run_model
 from vector_universe.training.checkpoint import load_checkpoint, save_checkpoint
 from vector_universe.training.config import TrainConfig
+from vector_universe.training.monitor import SHARES_UP_TO, CollapseMonitor
 from vector_universe.training.progress import TrainingProgress
 from vector_universe.training.run_folder import RunFolder
 from vector_universe.training.views import augment_images, drop_words
@@ -83,6 +86,7 @@ def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet
         epochs_done = load_checkpoint(run.checkpoint, model, optimizer)
         progress.say(f"continuing after epoch {epochs_done} of {epochs}")
     run.drop_metrics_after(epochs_done)
+    monitor = CollapseMonitor.of_run(run.metrics)
     model, optimizer = accelerator.prepare(model, optimizer)
     progress.start(model, accelerator, dataset, batch_size, epochs, steps_per_epoch, epochs_done)
 
@@ -111,6 +115,9 @@ def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet
                 except FloatingPointError as error:
                     raise FloatingPointError(f"{error} at step {step}: lower --learning-rate; {run.path} keeps the "
                                              f"state after epoch {epoch}") from None
+                logged = step % LOG_EVERY == 0 or step == total_steps - 1
+                shares = gradient_shares(loss.parts, (images_BD, texts_BD)) if logged and (
+                    batch_size <= SHARES_UP_TO) else None  # before `backward`, which frees the graph
                 rate = _learning_rate(step, total_steps, config)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
@@ -123,16 +130,23 @@ def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet
 
                 pairs_per_second = batch_size / (time.perf_counter() - started)
                 progress.step(step, loss.total.item(), pairs_per_second)
-                if step % LOG_EVERY == 0 or step == total_steps - 1:
+                if logged:
+                    figures = geometry(images_BD, texts_BD)
                     run.log({"epoch": epoch + 1, "step": step, "loss": loss.total.item(), "learning_rate": rate,
                              "logit_scale": model.logit_scale.exp().item(), "pairs_per_second": pairs_per_second}
-                            | {name: part.item() for name, part in loss.parts.items()})
-            figures = _validate(model, validation)
-            run.log({"epoch": epoch + 1, "step": step, "validation": figures})
+                            | {name: part.item() for name, part in loss.parts.items()}
+                            | {"geometry": figures.as_dict(), "gradient_shares": shares})
+                    for verdict in monitor.check(step, figures, shares):
+                        run.log({"epoch": epoch + 1, "step": step, "verdict": asdict(verdict)})
+                        progress.say(str(verdict))
+            validated = _validate(model, validation)
+            run.log({"epoch": epoch + 1, "step": step, "validation": validated})
             save_checkpoint(run.checkpoint, model, optimizer, epoch + 1)
-            progress.epoch(epoch + 1, figures)
+            progress.epoch(epoch + 1, validated)
 
     _publish(accelerator.unwrap_model(model), run)
+    if monitor.open:
+        progress.say(f"warning: trained, but with open warnings ({', '.join(monitor.open)}): see {run.metrics}")
     return model.eval()
 
 
