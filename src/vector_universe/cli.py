@@ -101,14 +101,18 @@ class Index:
     """Folder of the universe to write."""
     overwrite: bool = False
     """Replace a universe of another model or other data."""
+    ocr: bool = False
+    """Read the text burnt into the images and keep it with them; needs the extra 'ocr'."""
 
     def run(self) -> None:
-        from vector_universe.data import load_dataset
+        from vector_universe.data import load_dataset, read_ocr
         from vector_universe.index import Universe
         from vector_universe.models import load_run_model
-        from vector_universe.progress import stages
+        from vector_universe.progress import counter, stages
         model, dataset = load_run_model(self.run_folder), load_dataset(self.data)
         with stages() as progress:
+            if self.ocr:
+                dataset = read_ocr(dataset, advance=counter(progress, "reading burnt-in text", len(dataset)))
             universe = Universe.build(model, dataset, self.out, model_folder=self.run_folder,
                                       overwrite=self.overwrite, progress=progress)
         print(universe.describe(), file=sys.stderr)

@@ -71,14 +71,26 @@ class ImageTextDataset:
         return ImageTextDataset(self.table.select(indices), name=self.name, source=self.source,
                                 skipped=self.skipped, attribution=self.attribution)
 
+    def with_ocr(self, texts: Sequence[str]) -> ImageTextDataset:
+        """The same examples with this text read off each picture, in their order.
+
+        Raises:
+            ValueError: not one text an example.
+        """
+        if len(texts) != len(self):
+            raise ValueError(f"texts are {len(texts)}, but the data set holds {len(self)} examples")
+        table = self.table.remove_columns("ocr").add_column("ocr", list(texts), feature=self.table.features["ocr"])
+        return ImageTextDataset(table, name=self.name, source=self.source,
+                                skipped=self.skipped, attribution=self.attribution)
+
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of ids, texts, labels, splits and image file sizes: the same wherever the data lies."""
+        """A hash of ids, texts, labels, splits, read-off texts and image sizes: the same wherever the data lies."""
         digest = hashlib.sha256()
         for example in self:
             size = len(example.image) if isinstance(example.image, bytes) else Path(example.image).stat().st_size
             digest.update(repr((example.id, example.texts, example.labels, example.held_out_texts,
-                                example.split, size)).encode())
+                                example.split, size, *filter(None, [example.ocr]))).encode())
         return digest.hexdigest()[:16]
 
     def summary(self) -> str:

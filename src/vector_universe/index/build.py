@@ -63,7 +63,7 @@ def embed_dataset(model: DualEncoder, dataset: ImageTextDataset, progress: Stage
                 continue
             readable.append(example)
             chunk_items.append(Item(example.id, example.title, list(example.texts), list(example.labels),
-                                    example.split, picture))
+                                    example.split, picture, example.ocr))
         for item, vector_D in zip(chunk_items, _embed(model, readable, skipped), strict=True):
             if vector_D is not None:
                 items.append(item)

@@ -31,6 +31,7 @@ class Item:
     labels: list[str]
     split: str
     thumbnail: bytes
+    ocr: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ def _schema(dimension: int) -> pa.Schema:
         pa.field("labels", pa.list_(pa.string())),
         pa.field("split", pa.string()),
         pa.field("thumbnail", pa.binary()),
+        pa.field("ocr", pa.string()),
         pa.field("vector", pa.list_(pa.float32(), dimension)),
         pa.field("x", pa.float32()),
         pa.field("y", pa.float32()),
@@ -159,6 +161,7 @@ def _batches(schema: pa.Schema, items: Sequence[Item], vectors_ND: NDArray[np.fl
             pa.array([item.labels for item in part], pa.list_(pa.string())),
             pa.array([item.split for item in part], pa.string()),
             pa.array([item.thumbnail for item in part], pa.binary()),
+            pa.array([item.ocr for item in part], pa.string()),
             pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel(), pa.float32()), vectors.shape[1]),
             pa.array(np.ascontiguousarray(positions[:, 0]), pa.float32()),
             pa.array(np.ascontiguousarray(positions[:, 1]), pa.float32()),
