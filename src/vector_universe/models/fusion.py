@@ -81,13 +81,11 @@ class FusionHead(PreTrainedModel):
         """Fuse a batch into unit rows (B, D), in float32.
 
         Args:
-            image_BD: image embeddings, L2-normalised where present; None if no row has one. So too the others.
-            title_BD: title embeddings.
-            ocr_BD: embeddings of the text read off the image.
+            image_BD: image embeddings, L2-normalised where present; None if no row has one.
+            title_BD, ocr_BD: the same of titles, and of the text read off the images.
             image_present_B: bool, whether the row has an image; None for every row. What stands in other rows of
                 `image_BD` does not matter.
-            title_present_B: the same for titles.
-            ocr_present_B: the same for OCR text.
+            title_present_B, ocr_present_B: the same for titles and OCR text.
 
         Raises:
             ValueError: nothing is given, shapes do not match, a mask comes without its embeddings, a present row is
@@ -206,11 +204,11 @@ def check_arrays(arrays: dict[str, np.ndarray]) -> None:
     """
     if not arrays:
         raise ValueError("give at least one of image_vectors_ND, title_vectors_ND and ocr_vectors_ND")
-    first, expected = next((name, array.shape) for name, array in arrays.items())
+    first = next(iter(arrays))
     for name, array in arrays.items():
-        if array.ndim != 2 or array.shape != expected:
-            raise ValueError(f"{name}_vectors_ND is {array.shape}, {first}_vectors_ND is {expected}: both must be the "
-                             "same N rows of width D")
+        if array.ndim != 2 or array.shape != arrays[first].shape:
+            raise ValueError(f"{name}_vectors_ND is {array.shape}, {first}_vectors_ND is {arrays[first].shape}: "
+                             "all must be N rows of width D")
 
 
 def _stack(given: dict[str, Tensor | None], masks: dict[str, Tensor | None], width: int) -> tuple[Tensor, Tensor]:
