@@ -67,7 +67,7 @@ class FusionConfig:
 def train_fusion(image_vectors_ND: np.ndarray | None, title_vectors_ND: np.ndarray | None,
                  ocr_vectors_ND: np.ndarray | None, labels: LabelSets, vocabulary_LD: np.ndarray,
                  config: FusionConfig | None = None) -> tuple[FusionHead, KernelKL]:
-    """Train f and the kernel's ψ and φ such that ψ(f(image, title, OCR))ᵀφ(label) predicts a row's labels (A4, A5).
+    """Train f and the kernel's ψ and φ such that ψ(f(image, title, OCR))ᵀφ(label) predicts a row's labels.
 
     The kernel is `LinearKernel` and takes the labels' frequencies, plus 1, as given (logit adjustment). In training
     inputs are hidden at random, so that the kernel knows rows of every combination of them. The best epoch by the
