@@ -165,7 +165,7 @@ def plot(outcomes: dict[str, Outcome], maps: dict[str, Mapped], path: Path) -> N
     right.set(title="CLIP vectors: flatness and neighbours", xlabel="effective rank",
               ylabel=f"share of the {NEIGHBOURS} nearest neighbours kept", ylim=(0, 1.05))
     if maps:
-        right.legend(title="both panels")
+        right.legend(title="both panels", loc="lower right")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
 
@@ -176,6 +176,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=CLIP_VECTORS, help="CLIP's vectors, one row a name (.npy)")
     parser.add_argument("--plot", type=Path, default=PLOT, help="where the picture goes")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)  # tensors of 56 rows only wait for threads
 
     outcomes = {}
     for name, objective in objectives().items():
