@@ -433,7 +433,7 @@ def test_the_table_declares_its_key(universe):
 
     schema = lancedb.connect(universe.path).open_table("items").schema
     assert schema.field("id").metadata[b"lance-schema:unenforced-primary-key"] == b"true"
-    assert schema.names == ["id", "title", "texts", "labels", "split", "thumbnail", "vector", "x", "y"]
+    assert schema.names == ["id", "title", "texts", "labels", "split", "thumbnail", "ocr", "vector", "x", "y"]
 
 
 def test_import_is_light():

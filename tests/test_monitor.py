@@ -29,9 +29,11 @@ EMOJI = [(-.011, -.013, 2.9, 36.7, .020), (.039, .027, 1.8, 35.3, .004), (.084, 
 # A Transformer and a convolutional network in 4 dimensions: both cones close before they open.
 NARROW = [(.258, .250, 1.7, 2.8, .031), (.930, .856, 1.4, 1.3, .062), (.968, .790, 1.6, 1.6, .219),
           (.892, .539, 1.9, 2.3, .312), (.946, .746, 1.8, 1.9, .312), (.928, .599, 2.1, 2.7, .344)]
-# Transformers on photos with captions: the first one recovers, the second one has a learning rate too high for it.
+# Text Transformers on photos with captions, with two image towers. The last run warmed up for fewer steps.
 DIPPED = [(-.009, -.014, 5.6, 7.9, .004), (.107, .100, 1.50, 1.22, .020), (.191, .176, 1.24, 1.29, .023),
           (.312, .266, 1.45, 1.67, .016)]
+DIPPED_DEEPER = [(.083, .083, 2.7, 8.7, .012), (.088, .083, 1.17, 1.55, .016), (-.043, -.067, 1.53, 1.34, .023),
+                 (.314, .230, 2.7, 1.9, .062), (.445, .343, 2.4, 2.2, .055)]
 FALLEN = [(.083, .082, 2.8, 8.7, .012), (.147, .146, 1.03, 1.09, .008), (-.016, -.016, 1.01, 1.02, .008),
           (-.188, -.188, 1.00, 1.01, .008), (-.229, -.229, 1.00, 1.00, .004), (-.240, -.240, 1.00, 1.00, .008)]
 # The mean of all cosines with too low a positive weight.
@@ -64,7 +66,7 @@ def test_a_healthy_run_from_scratch_is_not_nagged():
     assert said(figures(EMOJI) + figures(EMOJI[-1:]) * 100) == []
 
 
-@pytest.mark.parametrize("series", [NARROW, DIPPED])
+@pytest.mark.parametrize("series", [NARROW, DIPPED, DIPPED_DEEPER])
 def test_towers_that_draw_together_before_they_spread_are_not_nagged(series):
     assert said(figures(series) + figures(EMOJI[5:])) == []
 
@@ -208,7 +210,7 @@ class ToThePoles(torch.nn.Module):
 
 def test_a_run_that_collapses_says_so_and_still_does_when_it_was_interrupted(tmp_path, monkeypatch, capsys):
     data = load_dataset(write_shapes(tmp_path / "shapes")).select(range(24))
-    config = TrainConfig(embedding_width=32, epochs=8, batch_size=8, precision="fp32", learning_rate=0.01)
+    config = TrainConfig(embedding_width=32, epochs=4, batch_size=8, precision="fp32", learning_rate=0.01)
     monkeypatch.setattr(loop, "InfoNCE", ToThePoles)
     monkeypatch.setattr(loop, "LOG_EVERY", 1)
     train(data, config, tmp_path / "run")
@@ -223,7 +225,7 @@ def test_a_run_that_collapses_says_so_and_still_does_when_it_was_interrupted(tmp
     def interrupted(path, model, optimizer, epochs_done):
         save(path, model, optimizer, epochs_done)
         done.append(epochs_done)
-        if done == [1, 2, 3, 4]:
+        if done == [1, 2]:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "save_checkpoint", interrupted)
