@@ -30,7 +30,8 @@ class AlignmentAnisotropy(Objective):
 
     `mean` is the first-order (Jensen) bound of `log_sum_exp`, without τ. Images at one pole and texts at the other
     satisfy it: with a low positive weight it collapses there, true pairs at cosine -1. `log_sum_exp` is the full
-    form; where a and b are of different kinds it is the mean of both directions. `spectral` is the second moment of
+    form; where a and b are of different kinds it is the mean of both directions. With `cross_modal_only` and a low
+    weight it collapses as well: what holds it up are the terms within one kind. `spectral` is the second moment of
     the embeddings, whose trace is 1: 1 when all eigenvalues are equal, D when all embeddings are the same.
 
     Sources: Gao et al. 2021 (SimCSE, section 5) for alignment, anisotropy and the bound; Wang & Isola 2020.
