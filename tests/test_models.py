@@ -83,7 +83,8 @@ def test_saved_and_loaded_is_the_very_same(model, pixels, tmp_path):
     assert not list((tmp_path / "m").glob("*.bin"))
 
 
-@pytest.mark.parametrize("name", ["logit_scale", "image_projection.weight", "text_tower.tokens.weight"])
+@pytest.mark.parametrize("name", ["towers.logit_scale", "towers.image_projection.weight",
+                                  "towers.text_tower.tokens.weight"])
 def test_one_changed_weight_changes_the_fingerprint(name):
     model = make()
     before = model.fingerprint()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vector_universe.data import Example, ImageTextDataset
+from vector_universe.data import Example, Framing, ImageTextDataset
 from vector_universe.evaluation import evaluate, prompts, retrieval
 from vector_universe.evaluation.retrieval import TILE, first_ranks
 
@@ -94,7 +93,7 @@ COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 class ColourModel:
     """Knows colours without learning: an image is its middle pixel, a text is the mean of its colour words."""
 
-    config = SimpleNamespace(image_size=8)
+    framing = Framing(8)
 
     def embed_pixels(self, pixels):
         return pixels[:, 4, 4].astype(np.float32) / 255

@@ -70,7 +70,9 @@ def decode_image(source: ImageSource, size: int | None = None) -> Image.Image:
                 image.draft("RGB", (2 * size, 2 * size))
             image.load()
             image = ImageOps.exif_transpose(image)
-            return _on_white(image)
+            return rgb(image)
+    except ImageError:
+        raise
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError, IndexError) as error:
         reason = "truncated" if "truncated" in str(error).lower() else f"cannot be decoded ({error})"
         raise ImageError(reason) from None
@@ -93,7 +95,12 @@ def square(image: Image.Image, size: int) -> Image.Image:
     return canvas
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def rgb(image: Image.Image) -> Image.Image:
+    """A decoded picture of any mode as RGB: transparency laid on white, 16-bit grey scaled.
+
+    Raises:
+        ImageError: a mode without a way to RGB (LAB).
+    """
     if image.mode in ("I", "I;16", "I;16B", "F"):  # 16-bit grey: scaled, as convert("L") would clip it
         top = 255 if image.mode == "F" else 65535
         image = image.point(lambda value: value * (255 / top)).convert("L")
@@ -101,4 +108,7 @@ def _on_white(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         background = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(background, image)
-    return image.convert("RGB")
+    try:
+        return image.convert("RGB")
+    except ValueError:
+        raise ImageError(f"mode {image.mode} cannot be shown in RGB") from None

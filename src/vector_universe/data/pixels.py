@@ -11,7 +11,8 @@ import numpy as np
 
 from vector_universe.data.dataset import ImageTextDataset
 from vector_universe.data.example import Example
-from vector_universe.data.images import ImageError, decode_image, square
+from vector_universe.data.framing import Framing
+from vector_universe.data.images import ImageError
 from vector_universe.data.skipped import SkippedRow
 
 
@@ -30,18 +31,23 @@ class Pixels:
     skipped: list[SkippedRow]
 
 
-def read_pixels(dataset: ImageTextDataset | Sequence[Example], size: int,
+def read_pixels(dataset: ImageTextDataset | Sequence[Example], framing: Framing | int,
                 advance: Callable[[int], None] | None = None) -> Pixels:
-    """Decode all images of `dataset` to squares of `size` pixels; a broken one is skipped and listed, never fatal.
+    """Decode and frame all images of `dataset`; a broken one is skipped and listed, never fatal.
 
-    `advance(n)` is called as images get done.
+    Args:
+        dataset: the examples.
+        framing: a model's own; a number is the side of white squares that hold each picture whole.
+        advance: called with 1 as each image gets done.
     """
+    if isinstance(framing, int):
+        framing = Framing(framing)
     examples = list(dataset)
-    array = np.empty((len(examples), size, size, 3), np.uint8)
+    array = np.empty((len(examples), framing.size, framing.size, 3), np.uint8)
 
     def read(index: int) -> SkippedRow | None:
         try:
-            array[index] = np.asarray(square(decode_image(examples[index].image, size), size))
+            array[index] = framing.pixels(examples[index].image)
         except ImageError as error:
             return SkippedRow(examples[index].id, None, str(error))
         finally:

@@ -46,7 +46,7 @@ def evaluate(model: DualEncoder, dataset: ImageTextDataset,
     Images without a text are asked for by their labels. Texts that the data set keeps out of training are tried as
     "unseen texts". `advance(n)` is called as images get decoded.
     """
-    pixels = read_pixels(dataset, model.config.image_size, advance)
+    pixels = read_pixels(dataset, model.framing, advance)
     images = model.embed_pixels(pixels.array)
     examples = pixels.examples
     everywhere = range(len(examples))

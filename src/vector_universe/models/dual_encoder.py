@@ -3,58 +3,72 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import os
+import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers import initialization as init
 
-from vector_universe.data.images import ImageSource, decode_image, square
+from vector_universe.data.framing import Framing
+from vector_universe.data.images import ImageSource
 from vector_universe.errors import UserError
-from vector_universe.models.configuration import IMAGE_TOWERS, TEXT_TOWERS, DualEncoderConfig
-from vector_universe.models.image_towers import ConvNet, VisionTransformer
-from vector_universe.models.text_towers import BagOfWords, TextTransformer
+from vector_universe.models.configuration import DualEncoderConfig
+from vector_universe.models.image_towers import VisionTransformer
+from vector_universe.models.pretrained import Parts, Source, build_towers, join_towers, load_tokenizer, load_whole
+from vector_universe.models.source import HUB_ARGUMENTS, explained, read_config, refuse_misfit
+from vector_universe.models.text_towers import TextTransformer
+from vector_universe.models.texts import by_length, pad, tokenize
 from vector_universe.models.tokenizer import train_tokenizer
+from vector_universe.models.towers import Side, TowerParts, Towers, find_parts
+from vector_universe.models.two_towers import TwoTowers
 
 
 class DualEncoder(PreTrainedModel):
-    """Two towers, a linear projection on each, and a learned temperature (CLIP, Radford et al. 2021).
+    """Images and texts in one space: two towers, a projection on each, a learned temperature (CLIP, Radford et al. 2021).
 
-    Embeddings are L2-normalised rows of width D = `config.embedding_width`. The model carries its own preprocessing
-    (`config.image_size`, mean, std) and its tokenizer, and saves and loads as any `transformers` model does.
+    Made in one of three ways: `from_pretrained` (our own models, CLIP, SigLIP and models shaped like them),
+    `from_towers` (any vision model with any text model), `from_scratch` (small towers, a tokenizer of one's own).
+    Embeddings are L2-normalised rows of width D = `config.embedding_width`. The model carries its own preparation of
+    pictures (`framing`) and its tokenizer, and saves and loads as any `transformers` model does.
 
     Attributes:
-        logit_scale: scalar parameter t; cosines are multiplied by exp(t), the inverse temperature.
+        towers: what is inside; see `Towers`.
         tokenizer: turns texts into token ids.
     """
 
     config_class = DualEncoderConfig
     base_model_prefix = "dual_encoder"
     main_input_name = "pixel_values"
+    supports_gradient_checkpointing = True
 
-    def __init__(self, config: DualEncoderConfig) -> None:
+    def __init__(self, config: DualEncoderConfig, towers: Towers | None = None) -> None:
         super().__init__(config)
-        _check(config)
-        image_tower = {"convnet": ConvNet, "vit": VisionTransformer}[config.image_tower](config)
-        text_tower = {"bag_of_words": BagOfWords, "transformer": TextTransformer}[config.text_tower](config)
-        self.image_tower, self.text_tower = image_tower, text_tower
-        self.image_projection = nn.Linear(config.image_width, config.embedding_width, bias=False)
-        self.text_projection = nn.Linear(config.text_width, config.embedding_width, bias=False)
-        self.logit_scale = nn.Parameter(torch.tensor(math.log(config.logit_scale_init)))
-        self.tokenizer: PreTrainedTokenizerFast | None = None
-        self.post_init()
+        config.check()
+        self.towers = towers or build_towers(config)
+        self.tokenizer: PreTrainedTokenizerBase | None = None
+        self.post_init()  # new weights alone: transformers knows those that were loaded
+        for name, part in self.named_modules():  # it looks for shared weights (T5's) in direct children alone
+            if name and isinstance(part, PreTrainedModel):
+                self.all_tied_weights_keys |= {f"{name}.{tied}": f"{name}.{source}"
+                                               for tied, source in part.all_tied_weights_keys.items()}
+
+    # ---- making, saving ----
 
     @classmethod
     def from_scratch(cls, texts: Sequence[str], config: DualEncoderConfig) -> DualEncoder:
         """A new model with random weights whose tokenizer is learned from `texts`; sets `config.vocab_size`."""
-        _check(config)
+        config.check()
         tokenizer = train_tokenizer(texts, config.max_text_tokens)
         config.vocab_size = len(tokenizer)
         model = cls(config)
@@ -62,12 +76,61 @@ class DualEncoder(PreTrainedModel):
         return model
 
     @classmethod
+    def from_towers(cls, image: Source, text: Source, *, projection: Literal["linear", "mlp"] = "linear",
+                    width: int = 512, dropout: float = 0.0, max_text_tokens: int | None = None,
+                    text_pooling: Literal["auto", "own", "cls", "mean", "eos"] = "auto", image_size: int | None = None,
+                    tokenizer: PreTrainedTokenizerBase | None = None,
+                    texts: Sequence[str] | None = None) -> DualEncoder:
+        """Join any vision model with any text model by new projections.
+
+        B's model: `from_towers("microsoft/resnet-50", "distilbert-base-uncased", projection="mlp", width=256,
+        dropout=0.1, max_text_tokens=200)`. CLIP's, from random weights: `from_towers(ViTConfig(), CLIPTextConfig(),
+        texts=texts)`.
+
+        Args:
+            image: a vision `AutoModel` by hub name or folder, or its config for random weights; "convnet" or "vit"
+                is one of our own. Of a CLIP, its image tower.
+            text: a text `AutoModel`, likewise; "bag_of_words" or "transformer" is one of our own.
+            projection: "linear" (CLIP), or "mlp" (two layers, residual, LayerNorm).
+            width: D, the width of the shared space.
+            dropout: in the "mlp" projection.
+            max_text_tokens: longer texts are cut; by itself what the text tower can read.
+            text_pooling: what stands for a text: [CLS], the mean, the last token, or the model's own pooled output;
+                "auto" is what the model was trained with.
+            image_size: side of the pictures in pixels; by itself what the image tower was trained with.
+            tokenizer: for text towers without one of their own.
+            texts: to learn a tokenizer from, where there is none.
+
+        Raises:
+            UserError: a model is not found or of no known kind, its files do not fit, or there is no tokenizer.
+        """
+        return cls._of(join_towers(image, text, projection=projection, width=width, dropout=dropout,
+                                   max_text_tokens=max_text_tokens, text_pooling=text_pooling, image_size=image_size,
+                                   tokenizer=tokenizer, texts=texts))
+
+    @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | PathLike | None, *model_args: Any,
                         **kwargs: Any) -> DualEncoder:
-        """Load a model with its tokenizer, as `transformers` does; weights are read from safetensors only."""
-        model = super().from_pretrained(pretrained_model_name_or_path, *model_args,
-                                        **kwargs | {"use_safetensors": True})
-        model.tokenizer = PreTrainedTokenizerFast.from_pretrained(str(pretrained_model_name_or_path))
+        """Load a model with its tokenizer, in evaluation mode: one of ours, a CLIP, a SigLIP, or one shaped like them.
+
+        Args:
+            pretrained_model_name_or_path: a folder, or a name on the Hugging Face hub.
+            model_args, kwargs: as of any `transformers` model (revision, token, dtype…). Weights are read from
+                safetensors only, and in float32 unless `dtype` says otherwise.
+
+        Raises:
+            UserError: there is no such model, it is of another kind, or its files do not fit each other.
+        """
+        name = str(pretrained_model_name_or_path)
+        hub = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
+        settings = read_config(name, hub)
+        if settings["model_type"] != DualEncoderConfig.model_type:
+            return cls._of(load_whole(name, settings, hub, kwargs)).eval()
+        with explained(name):
+            model, report = super().from_pretrained(name, *model_args, **kwargs | hub | {
+                "use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True})
+            model.tokenizer = load_tokenizer(name, hub)
+        refuse_misfit(name, report)
         return model
 
     def save_pretrained(self, save_directory: str | PathLike, *args: Any, **kwargs: Any) -> None:
@@ -76,17 +139,34 @@ class DualEncoder(PreTrainedModel):
         if self.tokenizer is not None:
             self.tokenizer.save_pretrained(save_directory)
 
+    # ---- embedding ----
+
     def encode_images(self, pixel_values: Tensor) -> Tensor:
         """Embed normalised pixels (B, 3, S, S) as unit rows (B, D)."""
-        return F.normalize(self.image_projection(self.image_tower(pixel_values)).float(), dim=-1)
+        return F.normalize(self.towers.image_features(pixel_values.to(self.dtype)).float(), dim=-1)
 
     def encode_texts(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Embed token ids (B, L) with their mask as unit rows (B, D)."""
-        return F.normalize(self.text_projection(self.text_tower(input_ids, attention_mask)).float(), dim=-1)
+        return F.normalize(self.towers.text_features(input_ids, attention_mask).float(), dim=-1)
 
     def forward(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Embed a batch of pairs: unit rows (B, D) of the images and of the texts."""
         return self.encode_images(pixel_values), self.encode_texts(input_ids, attention_mask)
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """Scalar t, learned; cosines are multiplied by exp(t), the inverse temperature."""
+        return self.towers.logit_scale.reshape(())
+
+    @property
+    def logit_bias(self) -> Tensor | None:
+        """Scalar, learned, that is added to scaled cosines (SigLIP); None where the model has none."""
+        return None if self.towers.logit_bias is None else self.towers.logit_bias.reshape(())
+
+    @property
+    def framing(self) -> Framing:
+        """How pictures are prepared for this model."""
+        return self.config.framing
 
     def normalise_pixels(self, pixels: Tensor) -> Tensor:
         """uint8 (B, S, S, 3) → float (B, 3, S, S), by the model's own mean and standard deviation."""
@@ -95,46 +175,101 @@ class DualEncoder(PreTrainedModel):
         return ((pixels.float() / 255 - mean) / std).permute(0, 3, 1, 2)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Token ids and attention mask (B, L), padded to the longest text of the batch alone."""
-        assert self.tokenizer is not None, "a DualEncoder without tokenizer embeds token ids only"
-        batch = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
-        return batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
+        """Token ids and attention mask (B, L), padded to the longest text of the batch alone, or as trained."""
+        return self._padded(tokenize(self._tokenizer(), texts, self.config.max_text_tokens).rows)
+
+    def count_cut(self, texts: Sequence[str]) -> int:
+        """How many of `texts` are longer than the model reads (`config.max_text_tokens`)."""
+        return tokenize(self._tokenizer(), texts, self.config.max_text_tokens).cut
 
     @torch.inference_mode()
-    def embed_pixels(self, pixels: np.ndarray, batch_size: int = 256) -> np.ndarray:
-        """Embed decoded pictures, uint8 (N, S, S, 3), as float32 unit rows (N, D)."""
+    def embed_pixels(self, pixels: np.ndarray, batch_size: int = 64) -> np.ndarray:
+        """Embed prepared pictures, uint8 (N, S, S, 3) RGB, as float32 unit rows (N, D).
+
+        Raises:
+            UserError: the array has another shape or type.
+        """
+        size = self.config.image_size
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != (size, size, 3):
+            raise UserError(f"pixels are {pixels.dtype} {pixels.shape}: this model takes uint8 (N, {size}, {size}, 3), "
+                            "RGB; embed_images prepares pictures of any form")
         chunks = [self.encode_images(self.normalise_pixels(torch.from_numpy(pixels[i:i + batch_size]).to(self.device)))
                   for i in range(0, len(pixels), batch_size)]
         return self._stack(chunks)
 
-    def embed_images(self, images: Sequence[ImageSource | Image.Image], batch_size: int = 256) -> np.ndarray:
+    def embed_images(self, images: Sequence[ImageSource | Image.Image], batch_size: int = 64) -> np.ndarray:
         """Embed images (paths, encoded bytes or PIL) as float32 unit rows (N, D).
 
         Raises:
             ImageError: one of them cannot be decoded.
+            UserError: one of them is something else.
         """
-        size = self.config.image_size
-        rows = [np.asarray(square(image.convert("RGB") if isinstance(image, Image.Image) else
-                                  decode_image(image, size), size)) for image in images]
-        return self.embed_pixels(np.stack(rows) if rows else np.empty((0, size, size, 3), np.uint8), batch_size)
+        for place, image in enumerate(images):
+            if not isinstance(image, ImageSource | Image.Image):
+                raise UserError(f"image {place} is a {type(image).__name__}: give a path, encoded bytes or a PIL image")
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            rows = [self.embed_pixels(np.stack(list(threads.map(self.framing.pixels, images[i:i + batch_size]))))
+                    for i in range(0, len(images), batch_size)]
+        return np.concatenate(rows) if rows else self._stack([])
 
     @torch.inference_mode()
-    def embed_texts(self, texts: Sequence[str], batch_size: int = 1024) -> np.ndarray:
-        """Embed texts as float32 unit rows (N, D)."""
-        return self._stack([self.encode_texts(*self.tokenize(texts[i:i + batch_size]))
-                            for i in range(0, len(texts), batch_size)])
+    def embed_texts(self, texts: Sequence[str], batch_size: int = 256) -> np.ndarray:
+        """Embed texts as float32 unit rows (N, D); texts of like length share a batch.
+
+        Warns, with their number, when some are longer than the model reads.
+        """
+        found = tokenize(self._tokenizer(), texts, self.config.max_text_tokens)
+        if found.cut:
+            warnings.warn(f"{found.cut} of {len(texts)} texts ({found.cut / len(texts):.1%}) are longer than the "
+                          f"{self.config.max_text_tokens} tokens that the model reads: the rest of them is cut off",
+                          stacklevel=3)  # 1: here, 2: torch.inference_mode
+        rows = np.empty((len(texts), self.config.embedding_width), np.float32)
+        for places in by_length(found.rows, batch_size):
+            rows[places] = self.encode_texts(*self._padded([found.rows[place] for place in places])).cpu().numpy()
+        return rows
+
+    # ---- what it is made of ----
+
+    def parts(self, side: Side) -> TowerParts:
+        """Names of the modules of the "image" or "text" side, for adaptation: tower, blocks, and what follows them."""
+        tower, projections = self.towers.modules_of(side)
+        return find_parts(self, f"towers.{tower}", [f"towers.{name}" for name in projections])
+
+    def train(self, mode: bool = True) -> DualEncoder:
+        """Set training mode; pretrained batch norms keep their statistics (`config.freeze_batch_norm`)."""
+        super().train(mode)
+        if mode and self.config.freeze_batch_norm:
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
 
     def fingerprint(self) -> str:
         """A hash of config, tokenizer and weights: two models with the same one give the same vectors."""
         settings = {key: value for key, value in self.config.to_dict().items()
                     if key not in ("transformers_version", "architectures", "dtype", "_name_or_path")}
-        digest = hashlib.sha256(repr(sorted(settings.items())).encode())
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         if self.tokenizer is not None:
             digest.update(repr(sorted(self.tokenizer.get_vocab().items())).encode())
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
         return digest.hexdigest()[:16]
+
+    @classmethod
+    def _of(cls, parts: Parts) -> DualEncoder:
+        model = cls(parts.config, parts.towers)
+        model.tokenizer = parts.tokenizer
+        return model
+
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
+        assert self.tokenizer is not None, "a DualEncoder without tokenizer embeds token ids only"
+        return self.tokenizer
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        length = self.config.max_text_tokens if self.config.pad_texts_to_max else None
+        ids_BL, mask_BL = pad(self._tokenizer(), rows, length)
+        return ids_BL.to(self.device), mask_BL.to(self.device)
 
     def _stack(self, chunks: list[Tensor]) -> np.ndarray:
         if not chunks:
@@ -158,14 +293,8 @@ class DualEncoder(PreTrainedModel):
             init.zeros_(module.bias)
         elif isinstance(module, VisionTransformer | TextTransformer):
             init.normal_(module.positions, std=0.02)
-        elif isinstance(module, DualEncoder):
+        elif isinstance(module, TwoTowers):
             init.constant_(module.logit_scale, math.log(self.config.logit_scale_init))
 
 
-def _check(config: DualEncoderConfig) -> None:
-    for given, allowed, name in ((config.image_tower, IMAGE_TOWERS, "image_tower"),
-                                 (config.text_tower, TEXT_TOWERS, "text_tower")):
-        if given not in allowed:
-            raise UserError(f"{name} is {given!r}: choose one of {', '.join(allowed)}")
-    if config.image_size % 16 or not 64 <= config.image_size <= 224:
-        raise UserError(f"image_size is {config.image_size}: choose a multiple of 16 between 64 and 224")
+AutoConfig.register(DualEncoderConfig.model_type, DualEncoderConfig)  # lets AutoTokenizer read a folder of ours
