@@ -64,7 +64,7 @@ def test_metrics_name_every_epoch(tiny_run):
     steps = [line for line in lines if "loss" in line]
     assert [line["epoch"] for line in lines if "validation" in line] == [1, 2, 3]
     assert steps[0]["step"] == 0
-    assert all(np.isfinite(line["loss"]) and 0 <= line["learning_rate"] <= TINY.learning_rate for line in steps)
+    assert all(np.isfinite(line["loss"]) and 0 <= line["learning_rate"] <= TINY.peak_learning_rate for line in steps)
 
 
 def test_the_loss_goes_down_and_pictures_are_found(small_run):
@@ -225,7 +225,7 @@ def test_epochs_follow_the_number_of_pictures():
 def test_the_learning_rate_rises_then_falls_to_near_zero():
     rates = [loop._learning_rate(step, 100, TrainConfig()) for step in range(100)]
     peak = rates.index(max(rates))
-    assert rates[peak] == pytest.approx(TrainConfig().learning_rate)
+    assert rates[peak] == pytest.approx(TrainConfig().peak_learning_rate)
     assert 8 <= peak <= 10
     assert rates[:peak] == sorted(rates[:peak])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,8 +68,8 @@ class Train:
 class Evaluate:
     """Measure how well a model finds images by text and texts by image."""
 
-    run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """What `vu train` wrote."""
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """What `vu train` wrote, or a pretrained CLIP or SigLIP: a folder or a hub name."""
     data: Source
     """Data to measure on; each split by itself."""
     json: bool = False
@@ -79,7 +80,7 @@ class Evaluate:
         from vector_universe.evaluation import evaluate
         from vector_universe.models import load_run_model
         from vector_universe.progress import counter, stages
-        model, dataset = load_run_model(self.run_folder), load_dataset(self.data)
+        model, dataset = load_run_model(self.model), load_dataset(self.data)
         with stages() as progress:
             evaluation = evaluate(model, dataset, counter(progress, "reading images", len(dataset)))
         if self.json:
@@ -93,8 +94,8 @@ class Evaluate:
 class Index:
     """Embed images with a trained model into a universe: searchable, with a map."""
 
-    run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """What `vu train` wrote."""
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """What `vu train` wrote, or a pretrained CLIP or SigLIP: a folder or a hub name."""
     data: Source
     """The images to index."""
     out: Path
@@ -109,11 +110,11 @@ class Index:
         from vector_universe.index import Universe
         from vector_universe.models import load_run_model
         from vector_universe.progress import counter, stages
-        model, dataset = load_run_model(self.run_folder), load_dataset(self.data)
+        model, dataset = load_run_model(self.model), load_dataset(self.data)
         with stages() as progress:
             if self.ocr:
                 dataset = read_ocr(dataset, advance=counter(progress, "reading burnt-in text", len(dataset)))
-            universe = Universe.build(model, dataset, self.out, model_folder=self.run_folder,
+            universe = Universe.build(model, dataset, self.out, model_folder=self.model,
                                       overwrite=self.overwrite, progress=progress)
         print(universe.describe(), file=sys.stderr)
         print(f"next: vu search {self.out} \"…\", or vu serve {self.out}", file=sys.stderr)
@@ -135,7 +136,7 @@ class Search:
     """Print a list of {id, title, labels, score}."""
     picture: Path | None = None
     """Write the matches as one picture to this PNG file."""
-    model: Path | None = None
+    model: str | None = None
     """Embed the query with this model; it must be the one that made the universe."""
 
     def run(self) -> None:
@@ -203,6 +204,7 @@ def _quieten() -> None:
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    warnings.formatwarning = lambda message, *_: f"vu: {message}\n"
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:

@@ -150,5 +150,5 @@ def _without_tanh_pooler(model: PreTrainedModel) -> PreTrainedModel:
     Poolings without a layer of their own (ResNet, ConvNeXt, SigLIP's attention head) stay.
     """
     if hasattr(getattr(model, "pooler", None), "dense"):
-        model.pooler = None
+        setattr(model, "pooler", None)  # noqa: B010 - transformers allows None, torch's types do not
     return model

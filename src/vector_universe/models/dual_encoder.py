@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -17,25 +14,23 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
-from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-from transformers import initialization as init
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from vector_universe.data.framing import Framing
 from vector_universe.data.images import ImageSource
 from vector_universe.errors import UserError
 from vector_universe.models.configuration import DualEncoderConfig
-from vector_universe.models.image_towers import VisionTransformer
+from vector_universe.models.fingerprint import fingerprint_of
+from vector_universe.models.initialise import initialise
 from vector_universe.models.pretrained import Parts, Source, build_towers, join_towers, load_tokenizer, load_whole
 from vector_universe.models.source import HUB_ARGUMENTS, explained, read_config, refuse_misfit
-from vector_universe.models.text_towers import TextTransformer
 from vector_universe.models.texts import by_length, pad, tokenize
 from vector_universe.models.tokenizer import train_tokenizer
 from vector_universe.models.towers import Side, TowerParts, Towers, find_parts
-from vector_universe.models.two_towers import TwoTowers
 
 
 class DualEncoder(PreTrainedModel):
-    """Images and texts in one space: two towers, a projection on each, a learned temperature (CLIP, Radford et al. 2021).
+    """Images and texts in one space: two towers, projections, a learned temperature (CLIP, Radford et al. 2021).
 
     Made in one of three ways: `from_pretrained` (our own models, CLIP, SigLIP and models shaped like them),
     `from_towers` (any vision model with any text model), `from_scratch` (small towers, a tokenizer of one's own).
@@ -47,6 +42,7 @@ class DualEncoder(PreTrainedModel):
         tokenizer: turns texts into token ids.
     """
 
+    config: DualEncoderConfig
     config_class = DualEncoderConfig
     base_model_prefix = "dual_encoder"
     main_input_name = "pixel_values"
@@ -127,8 +123,9 @@ class DualEncoder(PreTrainedModel):
         if settings["model_type"] != DualEncoderConfig.model_type:
             return cls._of(load_whole(name, settings, hub, kwargs)).eval()
         with explained(name):
-            model, report = super().from_pretrained(name, *model_args, **kwargs | hub | {
+            loaded: Any = super().from_pretrained(name, *model_args, **kwargs | hub | {
                 "use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True})
+            model, report = loaded
             model.tokenizer = load_tokenizer(name, hub)
         refuse_misfit(name, report)
         return model
@@ -246,15 +243,7 @@ class DualEncoder(PreTrainedModel):
 
     def fingerprint(self) -> str:
         """A hash of config, tokenizer and weights: two models with the same one give the same vectors."""
-        settings = {key: value for key, value in self.config.to_dict().items()
-                    if key not in ("transformers_version", "architectures", "dtype", "_name_or_path")}
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        if self.tokenizer is not None:
-            digest.update(repr(sorted(self.tokenizer.get_vocab().items())).encode())
-        for name, tensor in sorted(self.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        return digest.hexdigest()[:16]
+        return fingerprint_of(self.config, self.tokenizer, self.state_dict())
 
     @classmethod
     def _of(cls, parts: Parts) -> DualEncoder:
@@ -276,25 +265,8 @@ class DualEncoder(PreTrainedModel):
             return np.empty((0, self.config.embedding_width), np.float32)
         return torch.cat(chunks).float().cpu().numpy()
 
-    @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, nn.Conv2d):
-            init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                init.zeros_(module.bias)
-        elif isinstance(module, nn.Linear):
-            init.normal_(module.weight, std=module.in_features ** -0.5)
-            if module.bias is not None:
-                init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            init.normal_(module.weight, std=1.0 if self.config.text_tower == "bag_of_words" else 0.02)
-        elif isinstance(module, nn.LayerNorm):
-            init.ones_(module.weight)
-            init.zeros_(module.bias)
-        elif isinstance(module, VisionTransformer | TextTransformer):
-            init.normal_(module.positions, std=0.02)
-        elif isinstance(module, TwoTowers):
-            init.constant_(module.logit_scale, math.log(self.config.logit_scale_init))
+        initialise(module, self.config)
 
 
 AutoConfig.register(DualEncoderConfig.model_type, DualEncoderConfig)  # lets AutoTokenizer read a folder of ours

@@ -16,7 +16,7 @@ from vector_universe.errors import UserError
 from vector_universe.models import auto_towers
 from vector_universe.models.configuration import AUTO, OWN_IMAGE_TOWERS, OWN_TEXT_TOWERS, DualEncoderConfig
 from vector_universe.models.preprocessing import framing_by_kind, framing_from_processor
-from vector_universe.models.source import HUB_ARGUMENTS, explained, read_config, read_json, refuse_misfit
+from vector_universe.models.source import explained, read_config, read_json, refuse_misfit
 from vector_universe.models.tokenizer import train_tokenizer
 from vector_universe.models.towers import Towers
 from vector_universe.models.two_towers import TwoTowers
@@ -55,6 +55,7 @@ def load_whole(name: str | PathLike, settings: dict, hub: dict[str, Any], model_
     with explained(name):
         tokenizer = load_tokenizer(name, hub)
         text_config = config.text_config
+        _refuse_foreign_tokens(name, tokenizer, text_config)
         framing = _framing(name, hub) or framing_by_kind(config.model_type, config.vision_config.image_size)
         limit = min(_limit(tokenizer), auto_towers.text_positions(text_config) or _UNLIMITED)
         return Parts(DualEncoderConfig(
@@ -81,11 +82,14 @@ def join_towers(image: Source, text: Source, *, projection: Literal["linear", "m
         settings |= {"text_tower": text, "vocab_size": len(tokenizer)}
     else:
         if isinstance(text, PretrainedConfig):
+            if not hasattr(getattr(text, "text_config", text), "vocab_size"):
+                raise UserError(f"a {text.model_type!r} cannot be a text tower: it has no vocabulary")
             tokenizer = tokenizer or _learned(texts, max_text_tokens or DEFAULT_TEXT_TOKENS, text.model_type)
             text_model = auto_towers.random_model(_with_vocabulary(text, tokenizer))
         else:
             text_model, found = _text_tower(text)
             tokenizer = tokenizer or found
+            _refuse_foreign_tokens(text, tokenizer, text_model.config)
             text_pooling = _declared_pooling(text) if text_pooling == "auto" else text_pooling
         positions = auto_towers.text_positions(text_model.config) or _UNLIMITED
         limit = min(max_text_tokens or _limit(tokenizer), positions)
@@ -101,8 +105,16 @@ def join_towers(image: Source, text: Source, *, projection: Literal["linear", "m
 
 
 def load_tokenizer(name: str | PathLike, hub: dict[str, Any]) -> PreTrainedTokenizerBase:
-    """The tokenizer beside a model."""
-    return AutoTokenizer.from_pretrained(str(name), **hub)
+    """The tokenizer beside a model.
+
+    Raises:
+        UserError: it has no vocabulary: transformers makes an empty one where its files are missing.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(str(name), **hub)
+    if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
+        raise UserError(f"the model in {name} cannot be loaded: its tokenizer's files are missing (tokenizer.json, or "
+                        "a vocabulary); fetch the whole model again")
+    return tokenizer
 
 
 def plain(config: PretrainedConfig) -> dict:
@@ -183,6 +195,12 @@ def _framing(name: str | PathLike, hub: dict[str, Any]) -> Framing | None:
 def _framing_settings(framing: Framing) -> dict[str, Any]:
     return {"image_size": framing.size, "image_fit": framing.fit, "image_shortest_edge": framing.shortest_edge,
             "image_resampling": framing.resampling, "image_mean": framing.mean, "image_std": framing.std}
+
+
+def _refuse_foreign_tokens(name: str | PathLike, tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
+    if len(tokenizer) > config.vocab_size:
+        raise UserError(f"the model in {name} cannot be loaded: its tokenizer has {len(tokenizer)} tokens and its text "
+                        f"tower {config.vocab_size}; fetch both again from one place")
 
 
 def _limit(tokenizer: PreTrainedTokenizerBase) -> int:

@@ -86,7 +86,7 @@ def explained(name: str | PathLike) -> Iterator[None]:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         if "sentencepiece" in str(error):
             reason = "its tokenizer needs sentencepiece: pip install sentencepiece"
-        raise UserError(f"the model in {name} cannot be loaded ({reason}): fetch it again, or train it again") from error
+        raise UserError(f"the model in {name} cannot be loaded ({reason}): fetch or train it again") from error
 
 
 def refuse_misfit(name: str | PathLike, report: dict[str, Any], may_miss: tuple[str, ...] = (),
@@ -118,7 +118,7 @@ def _from_hub(name: str, hub: dict[str, Any]) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
     where = {key: hub[key] for key in ("revision", "subfolder") if key in hub}
-    unreachable = None
+    unreachable: Exception | None = None
     if not hub.get("local_files_only"):
         try:  # one look first: the download itself tries for half a minute to reach a hub that is not there
             get_hf_file_metadata(hf_hub_url(name, "config.json", **where), token=hub.get("token"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from transformers import MODEL_MAPPING, AutoModel, PretrainedConfig, PreTrainedModel
@@ -12,6 +14,8 @@ from vector_universe.models.towers import Side, Towers
 
 class WholeModel(Towers):
     """The model of `transformers` as it is, so that its weights keep their names and can be saved back."""
+
+    model: Any  # get_image_features and get_text_features, which PreTrainedModel does not declare
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
@@ -55,7 +59,7 @@ def refuse_unless_dual(config: PretrainedConfig, name: str) -> None:
     Raises:
         UserError: it does not; with the way out.
     """
-    kind = MODEL_MAPPING[type(config)] if type(config) in MODEL_MAPPING else None
+    kind = MODEL_MAPPING.get(type(config), None)
     dual = kind is not None and all(hasattr(kind, f"get_{side}_features") for side in ("image", "text"))
     if config.model_type == "siglip2":
         raise UserError(f"{name} is a SigLIP 2 of variable resolution (NaFlex), which is not supported: take the model "
@@ -70,7 +74,7 @@ def is_siglip(config: PretrainedConfig) -> bool:
     return config.model_type.startswith("siglip")
 
 
-def shared_width(model: PreTrainedModel) -> int:
+def shared_width(model: Any) -> int:
     """D, the width of the space of a whole model: found by embedding one token, as each kind names it differently."""
     token = torch.zeros(1, 1, dtype=torch.long, device=model.device)
     with torch.no_grad():

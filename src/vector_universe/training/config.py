@@ -9,12 +9,15 @@ from vector_universe.errors import UserError
 
 IMAGES_SEEN = 54_000  # what `epochs=None` aims at
 MIN_EPOCHS, MAX_EPOCHS = 8, 100
+FROM_SCRATCH = ("image_tower", "text_tower", "image_size", "embedding_width")  # settings that a given model has already
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of a run from scratch. The defaults fit 100 to 20,000 pictures on two CPU cores."""
+    """Settings of a run. The defaults fit 100 to 20,000 pictures on two CPU cores, from scratch."""
 
+    model: str | None = None
+    """The model to start from: a folder or hub name of a CLIP, a SigLIP or one of ours; by itself new, small towers."""
     image_tower: Literal["convnet", "vit"] = "convnet"
     """Image encoder: a compact residual network, or a small vision Transformer."""
     text_tower: Literal["bag_of_words", "transformer"] = "bag_of_words"
@@ -27,8 +30,8 @@ class TrainConfig:
     """Passes over the training pictures; by itself about 54,000 pictures in all, within 8 to 100 passes."""
     batch_size: int = 128
     """Pairs compared with each other in one step; at most the number of training pictures."""
-    learning_rate: float = 2e-3
-    """Peak learning rate of AdamW."""
+    learning_rate: float | None = None
+    """Peak learning rate of AdamW; by itself 2e-3 from scratch, 1e-5 from a given model."""
     weight_decay: float = 0.05
     """Decoupled weight decay on matrices."""
     warmup: float = 0.1
@@ -54,11 +57,19 @@ class TrainConfig:
                 raise UserError(f"{name} is {value}: it must be at least {low}")
         if self.image_size % 16 or not 64 <= self.image_size <= 224:
             raise UserError(f"image_size is {self.image_size}: choose a multiple of 16 between 64 and 224")
-        if not 0 < self.learning_rate < 1:
+        given = [name for name in FROM_SCRATCH if getattr(self, name) != getattr(TrainConfig, name)]
+        if self.model is not None and given:
+            raise UserError(f"{', '.join(given)}: the model {self.model} brings its own; leave them out")
+        if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise UserError(f"learning_rate is {self.learning_rate}: it must lie between 0 and 1")
         for name in ("warmup", "word_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: it must be at least 0 and below 1")
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """`learning_rate`, or what suits the start."""
+        return self.learning_rate or (2e-3 if self.model is None else 1e-5)
 
     def epochs_for(self, images: int) -> int:
         """`epochs`, or what the number of training images calls for."""

@@ -32,7 +32,7 @@ MAX_LOGIT_SCALE = math.log(100)  # CLIP's cap: above it training becomes unstabl
 
 
 def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet: bool = False) -> DualEncoder:
-    """Train a `DualEncoder` from scratch on the train split; validate on the validation split each epoch.
+    """Train a `DualEncoder`, new or pretrained, on the train split; validate on the validation split each epoch.
 
     A run that was interrupted continues after its last whole epoch, with the same result as if it had not been; a
     run that has finished is loaded. Everything about it is written to the folder `out` (see its README.md).
@@ -61,18 +61,23 @@ def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet
         return load_run_model(run.path)
 
     torch.manual_seed(config.seed)
+    pretrained = load_run_model(config.model) if config.model else None
     with progress.decoding(len(dataset)) as advance:
-        pixels = read_pixels(dataset, config.image_size, advance)
+        pixels = read_pixels(dataset, pretrained.framing if pretrained else config.image_size, advance)
     run.write_skipped([*dataset.skipped, *pixels.skipped])
     training, validation = _of_split(pixels, "train"), _of_split(pixels, "validation")
     if len(training.examples) < 2:
         raise UserError(f"only {len(training.examples)} training images of {dataset.source} can be decoded: "
                         f"see {run.path / 'skipped.csv'}")
     texts = [prompts(example) for example in training.examples]
-    model = DualEncoder.from_scratch([text for several in texts for text in several], DualEncoderConfig(
+    all_texts = [text for several in texts for text in several]
+    model = pretrained or DualEncoder.from_scratch(all_texts, DualEncoderConfig(
         image_tower=config.image_tower, text_tower=config.text_tower, image_size=config.image_size,
         embedding_width=config.embedding_width))
-    optimizer = torch.optim.AdamW(_parameter_groups(model, config.weight_decay), lr=config.learning_rate)
+    if cut := model.count_cut(all_texts):
+        progress.say(f"{cut} of {len(all_texts)} training texts are longer than the {model.config.max_text_tokens} "
+                     "tokens that the model reads: the rest of them is cut off")
+    optimizer = torch.optim.AdamW(_parameter_groups(model, config.weight_decay), lr=config.peak_learning_rate)
     accelerator = Accelerator(mixed_precision="bf16" if _use_bf16(config.precision) else "no")
     objective = InfoNCE()
 
@@ -99,6 +104,7 @@ def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet
                 step = epoch * steps_per_epoch + step_of_epoch
                 indices = order[step_of_epoch * batch_size:(step_of_epoch + 1) * batch_size]
                 # Every random choice is a function of seed and step: a resumed run repeats the uninterrupted one.
+                torch.manual_seed(_seed(config, step))  # dropout in pretrained towers
                 generator = torch.Generator().manual_seed(_seed(config, total_steps + step))
                 choices = random.Random(_seed(config, step))
                 chosen = [choices.choice(texts[i]) for i in indices]
@@ -165,8 +171,9 @@ def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]
 def _learning_rate(step: int, total_steps: int, config: TrainConfig) -> float:
     warmup_steps = max(1, round(config.warmup * total_steps))
     if step < warmup_steps:
-        return config.learning_rate * (step + 1) / warmup_steps
-    return config.learning_rate * (1 + math.cos(math.pi * (step - warmup_steps) / (total_steps - warmup_steps))) / 2
+        return config.peak_learning_rate * (step + 1) / warmup_steps
+    falling = (step - warmup_steps) / (total_steps - warmup_steps)
+    return config.peak_learning_rate * (1 + math.cos(math.pi * falling)) / 2
 
 
 def _groups(texts: list[str]) -> Tensor:
