@@ -134,7 +134,7 @@ def test_a_finished_run_is_loaded_and_not_touched(shapes, tiny_run, monkeypatch)
     before = content(tiny_run)
     monkeypatch.setattr(loop, "read_pixels", None)  # whatever trains would call it
     model = train(shapes, TINY, tiny_run, quiet=True)
-    assert torch.equal(model.logit_scale.detach(), weights(tiny_run)["logit_scale"])
+    assert torch.equal(model.logit_scale.detach(), weights(tiny_run)["towers.logit_scale"])
     assert content(tiny_run) == before
 
 
