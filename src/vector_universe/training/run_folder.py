@@ -26,7 +26,7 @@ Trained on **{summary}**.
 | `config.json` | every setting; the same settings and data give the same model |
 | `data.json` | source, fingerprint and counts of the data |
 | `skipped.csv` | rows that were left out, and why |
-| `metrics.jsonl` | a line a logged step (`loss`, its batch's `geometry`), an epoch (`validation`), a warning (`verdict`) |
+| `metrics.jsonl` | one line a logged step (`loss`, `geometry`), an epoch (`validation`), a warning (`verdict`) |
 | `environment.json` | versions of the software |
 | `checkpoint.safetensors` | state after the last whole epoch; the same command continues from it |
 
