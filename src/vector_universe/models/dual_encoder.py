@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ from vector_universe.models.texts import by_length, pad, tokenize
 from vector_universe.models.tokenizer import train_tokenizer
 from vector_universe.models.towers import Side, TowerParts, Towers, find_parts
 
+if TYPE_CHECKING:
+    from vector_universe.models.adaptation import Adapted
+
 
 class DualEncoder(PreTrainedModel):
     """Images and texts in one space: two towers, projections, a learned temperature (CLIP, Radford et al. 2021).
@@ -40,6 +43,7 @@ class DualEncoder(PreTrainedModel):
     Attributes:
         towers: what is inside; see `Towers`.
         tokenizer: turns texts into token ids.
+        adapted: what `adapt` did to the model; None for a plain one.
     """
 
     config: DualEncoderConfig
@@ -53,6 +57,7 @@ class DualEncoder(PreTrainedModel):
         config.check()
         self.towers = towers or build_towers(config)
         self.tokenizer: PreTrainedTokenizerBase | None = None
+        self.adapted: Adapted | None = None
         self.post_init()  # new weights alone: transformers knows those that were loaded
         for name, part in self.named_modules():  # it looks for shared weights (T5's) in direct children alone
             if name and isinstance(part, PreTrainedModel):
@@ -233,12 +238,19 @@ class DualEncoder(PreTrainedModel):
         return find_parts(self, f"towers.{tower}", [f"towers.{name}" for name in projections])
 
     def train(self, mode: bool = True) -> DualEncoder:
-        """Set training mode; pretrained batch norms keep their statistics (`config.freeze_batch_norm`)."""
+        """Set training mode; pretrained batch norms (`config.freeze_batch_norm`) and frozen ones keep their statistics.
+
+        A tower of which nothing learns stays as in evaluation: dropout in it would be noise alone.
+        """
         super().train(mode)
-        if mode and self.config.freeze_batch_norm:
-            for module in self.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
+        for side in ("image", "text"):
+            tower = self.towers.get_submodule(self.towers.modules_of(side)[0])
+            if not any(weight.requires_grad for weight in tower.parameters()):
+                tower.eval()
+        for module in self.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                learns = any(weight.requires_grad for weight in module.parameters())
+                module.train(mode and learns and not self.config.freeze_batch_norm)
         return self
 
     def fingerprint(self) -> str:
