@@ -19,7 +19,16 @@ from vector_universe.errors import UserError
 from vector_universe.evaluation import prompts, retrieval
 from vector_universe.evaluation.geometry import geometry, gradient_shares
 from vector_universe.losses import InfoNCE
-from vector_universe.models import DualEncoder, DualEncoderConfig, load_run_model
+from vector_universe.models import (
+    Adaptation,
+    DualEncoder,
+    DualEncoderConfig,
+    adapt,
+    load_run_model,
+    merge,
+    save_adapter,
+)
+from vector_universe.models.adaptation import check_adapter_gradients, default_mode, trainable_table
 from vector_universe.training.checkpoint import load_checkpoint, save_checkpoint
 from vector_universe.training.config import TrainConfig
 from vector_universe.training.monitor import SHARES_UP_TO, CollapseMonitor
@@ -77,6 +86,9 @@ def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet
     if cut := model.count_cut(all_texts):
         progress.say(f"{cut} of {len(all_texts)} training texts are longer than the {model.config.max_text_tokens} "
                      "tokens that the model reads: the rest of them is cut off")
+    if config.model:
+        adapt(model, _adaptation(config, model), base=config.model)
+        progress.trainable(trainable_table(model))
     optimizer = torch.optim.AdamW(_parameter_groups(model, config.weight_decay), lr=config.peak_learning_rate)
     accelerator = Accelerator(mixed_precision="bf16" if _use_bf16(config.precision) else "no")
     objective = InfoNCE()
@@ -129,6 +141,8 @@ def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet
                     group["lr"] = rate
                 optimizer.zero_grad()
                 accelerator.backward(loss.total)
+                if step == 0:
+                    check_adapter_gradients(model)
                 accelerator.clip_grad_norm_(model.parameters(), config.gradient_clip)
                 optimizer.step()
                 with torch.no_grad():
@@ -161,10 +175,17 @@ def _of_split(pixels: Pixels, split: str) -> Pixels:
     return Pixels(pixels.array[members], [pixels.examples[i] for i in members], [])
 
 
+def _adaptation(config: TrainConfig, model: DualEncoder) -> Adaptation:
+    image, text = (default_mode(model, side) if mode == "auto" else mode  # type: ignore[arg-type]
+                   for side, mode in (("image", config.adapt_image), ("text", config.adapt_text)))
+    return Adaptation(image, text, config.last_k, config.lora_rank, config.lora_alpha, config.lora_dropout)
+
+
 def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
-    """Decay matrices; leave biases, norms and the temperature alone."""
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
-    others = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    """What learns; decay matrices, leave biases, norms and the temperature alone."""
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in learning if parameter.ndim >= 2]
+    others = [parameter for parameter in learning if parameter.ndim < 2]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
@@ -194,7 +215,12 @@ def _validate(model: DualEncoder, validation: Pixels) -> dict | None:
 
 
 def _publish(model: DualEncoder, run: RunFolder) -> None:
-    """Put the model in place by one rename: its presence says that the run has finished."""
+    """Put the adapter, if any, and the model in place, by a rename each: the model's says that the run has finished."""
+    if model.adapted is not None:
+        shutil.rmtree(run.adapter, ignore_errors=True)
+        save_adapter(model, run.path / "adapter.partial")
+        (run.path / "adapter.partial").rename(run.adapter)
+        merge(model)
     temporary = run.path / "model.partial"
     shutil.rmtree(temporary, ignore_errors=True)
     model.save_pretrained(temporary)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from accelerate import Accelerator
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from vector_universe.data import ImageTextDataset
+from vector_universe.models.adaptation import TableRow
 from vector_universe.progress import counter, stages
 
 FIRST_LOSSES = 3  # so many are printed beside the chance line
@@ -38,6 +41,15 @@ class TrainingProgress:
         """A bar over the decoding of `images`; yields the function that moves it on."""
         with stages(self.console) as progress:
             yield counter(progress, "reading images", images)
+
+    def trainable(self, rows: Sequence[TableRow]) -> None:
+        """Print how many parameters of each part learn."""
+        table = Table("tower", "mode", box=box.SIMPLE, pad_edge=False)
+        for column in ("trainable", "total", "share"):
+            table.add_column(column, justify="right")
+        for row in rows:
+            table.add_row(row.part, row.mode, f"{row.trainable:,}", f"{row.total:,}", f"{row.share:.2%}")
+        self.console.print(table)
 
     def start(self, model: torch.nn.Module, accelerator: Accelerator, dataset: ImageTextDataset, batch_size: int,
               epochs: int, steps_per_epoch: int, epochs_done: int) -> None:

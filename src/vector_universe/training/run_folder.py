@@ -14,7 +14,8 @@ from vector_universe.errors import UserError
 from vector_universe.folders import claim_folder, replace_text
 from vector_universe.training.config import TrainConfig
 
-PACKAGES = ("vector-universe", "torch", "transformers", "accelerate", "tokenizers", "datasets", "numpy", "pillow")
+PACKAGES = ("vector-universe", "torch", "transformers", "accelerate", "peft", "tokenizers", "datasets", "numpy",
+            "pillow")
 
 README = """# A run of Vector Universe
 
@@ -23,6 +24,7 @@ Trained on **{summary}**.
 | file | what |
 |---|---|
 | `model/` | the trained model: `DualEncoder.from_pretrained("model")`; there once training has finished |
+| `adapter/` | of a run that began from a given model: what it learned, by itself; `load_adapter(base, "adapter")` |
 | `config.json` | every setting; the same settings and data give the same model |
 | `data.json` | source, fingerprint and counts of the data |
 | `skipped.csv` | rows that were left out, and why |
@@ -40,6 +42,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.model = path / "model"
+        self.adapter = path / "adapter"
         self.checkpoint = path / "checkpoint.safetensors"
         self.metrics = path / "metrics.jsonl"
 
