@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import tyro
 
@@ -121,6 +121,23 @@ class Index:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Write a trained model in the format of another library, with a model card."""
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """What `vu train --model …` wrote, or a pretrained CLIP or SigLIP: a folder or a hub name."""
+    out: Path
+    """New folder to write."""
+    format: Literal["transformers", "sentence-transformers"] = "transformers"
+    """Who is to read it; the folder for sentence-transformers is read by transformers too."""
+
+    def run(self) -> None:
+        from vector_universe.models.export import export
+        export(self.model, self.out, self.format)
+        print(f"the model and its card are in {self.out}", file=sys.stderr)
+
+
+@dataclass(frozen=True)
 class Search:
     """Find the images that match a text, an image, or both."""
 
@@ -174,6 +191,7 @@ class Serve:
 
 VERBS: dict[str, Callable[..., Verb]] = {
     "demo": Demo, "train": Train, "evaluate": Evaluate, "index": Index, "search": Search, "serve": Serve,
+    "export": Export,
 }
 
 
