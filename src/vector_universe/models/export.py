@@ -89,9 +89,10 @@ def _write_sentence_transformers(folder: Path, config: PretrainedConfig) -> None
     if kind == "Transformer":
         features = {side: {"method": f"get_{side}_features", "method_output_name": "pooler_output"}
                     for side in ("text", "image")}
-        padding = {"processing_kwargs": {"text": {"padding": "max_length"}}} if is_siglip(config) else {}
-        _write_json(folder / "sentence_bert_config.json", {"modality_config": features, "module_output_name":
-                                                           "sentence_embedding"} | padding)
+        as_trained = {"padding": "max_length", "return_attention_mask": False}
+        _write_json(folder / "sentence_bert_config.json", {
+            "modality_config": features, "module_output_name": "sentence_embedding",
+            "processing_kwargs": {"text": as_trained} if is_siglip(config) else {}})
 
 
 def _write_json(path: Path, content: Any) -> None:
