@@ -110,7 +110,8 @@ def test_the_card_says_what_it_is(run, tmp_path, capsys):
     assert "base_model" not in front  # a folder of this machine
     assert str(run.parent) not in card
     data = json.loads((run / "data.json").read_text())
-    for text in ("Adapted from `base`", data["fingerprint"], "| lora_rank | 16 |", "| recall_at_10 |", "licence: mit"):
+    for text in ("Adapted from `base`", data["fingerprint"],
+                 "| adapt_image | lora |", "| lora_rank | 16 |", "| recall_at_10 |", "licence: mit"):
         assert text in body
 
 

@@ -34,6 +34,8 @@ def model_card(model: DualEncoder, source: Path, format: str) -> str:
     run = (source / "vector_universe.json").is_file()
     settings, data = (_read(source / name) if run else {} for name in ("config.json", "data.json"))
     adapter = _read(source / "adapter" / "adapter_config.json")
+    if adapter and settings:  # what "auto" came to
+        settings |= {f"adapt_{side}": adapter["adaptation"][side] for side in ("image", "text")}
     base = adapter.get("base") or settings.get("model")
     license = _license(base) if base else None
     front = {"library_name": format, "pipeline_tag": "zero-shot-image-classification" if format == "transformers"
