@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.pretrained import save_tiny
+
 ROOT = Path(__file__).parents[1]
 COMMANDS = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "your-own-pictures.md").read_text(), re.DOTALL)
 
@@ -44,6 +46,22 @@ def test_the_commands_for_your_own_pictures_run(small_folder: Path, tmp_path: Pa
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "matches.png").stat().st_size > 1000
     _serve(shlex.split(lines[-1]), tmp_path, environment)
+
+
+def test_the_commands_for_a_pretrained_model_run(small_folder: Path, tmp_path: Path) -> None:
+    """As they stand, but for a CLIP in a folder instead of the hub's."""
+    shutil.copytree(small_folder, tmp_path / "pictures")
+    save_tiny("clip", tmp_path / "clip")
+    block = re.search(r"```sh\n(.*?)```", (ROOT / "docs" / "pretrained.md").read_text(), re.DOTALL)
+    assert block is not None
+    lines = block[1].replace("openai/clip-vit-base-patch32", "clip").splitlines()
+    assert [line.split()[1] for line in lines] == ["train", "export"]
+    for line in lines:
+        done = subprocess.run([str(Path(sys.executable).with_name("vu")), *shlex.split(line)[1:]], cwd=tmp_path,
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "adapter" / "adapter_model.safetensors").is_file()
+    assert (tmp_path / "my-clip" / "README.md").is_file()
 
 
 def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> None:
