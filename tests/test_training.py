@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from tests.pictures import shape, write_shapes, write_table
 from vector_universe import TrainConfig, UserError, load_dataset, train
@@ -188,6 +190,18 @@ def test_labels_without_titles_train(tmp_path):
     assert len(data.split("train")) >= 2
     train(data, replace(TINY, epochs=1), tmp_path / "run", quiet=True)
     assert (tmp_path / "run" / "model" / "config.json").is_file()
+
+
+def test_a_checkpoint_with_other_weights_is_refused(shapes, tiny_run, tmp_path):
+    """Weights of other names would be passed over in silence, and the run would begin anew under the old figures."""
+    shutil.copytree(tiny_run, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "model")
+    checkpoint = tmp_path / "run" / "checkpoint.safetensors"
+    with safe_open(checkpoint, "pt") as stored:
+        renamed = {key.replace("model.towers.", "model."): stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    save_file(renamed, checkpoint, {"epochs_done": "2"})
+    with pytest.raises(UserError, match="another version"):
+        train(shapes, TINY, tmp_path / "run", quiet=True)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_epoch(shapes, tmp_path, monkeypatch):

@@ -35,13 +35,13 @@ def load_checkpoint(path: Path, model: DualEncoder, optimizer: torch.optim.Optim
     """Put the state of `path` into model and optimiser; returns the number of epochs that are done.
 
     Raises:
-        UserError: the model that the run began from has changed since.
+        UserError: the model that the run began from has changed since, or another version wrote the file.
     """
     weights: dict[str, torch.Tensor] = {}
     states: dict[int, dict[str, torch.Tensor]] = {}
     with safe_open(path, "pt") as stored:
         epochs_done = json.loads(stored.metadata()["epochs_done"])
-        if stored.metadata()["base"] != _base(model):
+        if stored.metadata().get("base", _base(model)) != _base(model):
             raise UserError(f"the model that {path.parent} began from has changed since: put the former one back, or "
                             "give --out a new folder")
         for key in stored.keys():  # noqa: SIM118 - not a dict
@@ -51,6 +51,9 @@ def load_checkpoint(path: Path, model: DualEncoder, optimizer: torch.optim.Optim
             else:
                 index, name = name.split(".", 1)
                 states.setdefault(int(index), {})[name] = stored.get_tensor(key)
+    if weights.keys() != learned_state(model).keys():
+        raise UserError(f"{path} was written by another version of vector-universe: go on with that one, or give "
+                        "--out a new folder")
     model.load_state_dict(weights, strict=False)  # what does not learn is in the base
     optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
     return epochs_done
