@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,12 +14,14 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from vector_universe.data.decode_ahead import decode_ahead
 from vector_universe.data.framing import Framing
 from vector_universe.data.images import ImageSource
 from vector_universe.errors import UserError
 from vector_universe.models.configuration import DualEncoderConfig
 from vector_universe.models.fingerprint import fingerprint_of
 from vector_universe.models.initialise import initialise
+from vector_universe.models.precision import autocast
 from vector_universe.models.pretrained import Parts, Source, build_towers, join_towers, load_tokenizer, load_whole
 from vector_universe.models.source import HUB_ARGUMENTS, explained, read_config, refuse_misfit
 from vector_universe.models.texts import by_length, pad, tokenize
@@ -37,8 +37,10 @@ class DualEncoder(PreTrainedModel):
 
     Made in one of three ways: `from_pretrained` (our own models, CLIP, SigLIP and models shaped like them),
     `from_towers` (any vision model with any text model), `from_scratch` (small towers, a tokenizer of one's own).
-    Embeddings are L2-normalised rows of width D = `config.embedding_width`. The model carries its own preparation of
-    pictures (`framing`) and its tokenizer, and saves and loads as any `transformers` model does.
+    Embeddings are L2-normalised rows of width D = `config.embedding_width`. `embed_…` takes the towers' products in
+    bf16 where the hardware multiplies it (cosine to float32 above .999), `encode_…` in the type of the weights. The
+    model carries its own preparation of pictures (`framing`) and its tokenizer, and saves and loads as any
+    `transformers` model does.
 
     Attributes:
         towers: what is inside; see `Towers`.
@@ -184,7 +186,6 @@ class DualEncoder(PreTrainedModel):
         """How many of `texts` are longer than the model reads (`config.max_text_tokens`)."""
         return tokenize(self._tokenizer(), texts, self.config.max_text_tokens).cut
 
-    @torch.inference_mode()
     def embed_pixels(self, pixels: np.ndarray, batch_size: int = 64) -> np.ndarray:
         """Embed prepared pictures, uint8 (N, S, S, 3) RGB, as float32 unit rows (N, D).
 
@@ -195,12 +196,10 @@ class DualEncoder(PreTrainedModel):
         if pixels.dtype != np.uint8 or pixels.shape[1:] != (size, size, 3):
             raise UserError(f"pixels are {pixels.dtype} {pixels.shape}: this model takes uint8 (N, {size}, {size}, 3), "
                             "RGB; embed_images prepares pictures of any form")
-        chunks = [self.encode_images(self.normalise_pixels(torch.from_numpy(pixels[i:i + batch_size]).to(self.device)))
-                  for i in range(0, len(pixels), batch_size)]
-        return self._stack(chunks)
+        return self._embed_batches(pixels[start:start + batch_size] for start in range(0, len(pixels), batch_size))
 
     def embed_images(self, images: Sequence[ImageSource | Image.Image], batch_size: int = 64) -> np.ndarray:
-        """Embed images (paths, encoded bytes or PIL) as float32 unit rows (N, D).
+        """Embed images (paths, encoded bytes or PIL) as float32 unit rows (N, D), decoding ahead of the model.
 
         Raises:
             ImageError: one of them cannot be decoded.
@@ -209,10 +208,7 @@ class DualEncoder(PreTrainedModel):
         for place, image in enumerate(images):
             if not isinstance(image, ImageSource | Image.Image):
                 raise UserError(f"image {place} is a {type(image).__name__}: give a path, encoded bytes or a PIL image")
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            rows = [self.embed_pixels(np.stack(list(threads.map(self.framing.pixels, images[i:i + batch_size]))))
-                    for i in range(0, len(images), batch_size)]
-        return np.concatenate(rows) if rows else self._stack([])
+        return self._embed_batches(decode_ahead(self.framing, images, batch_size))
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str], batch_size: int = 256) -> np.ndarray:
@@ -226,8 +222,9 @@ class DualEncoder(PreTrainedModel):
                           f"{self.config.max_text_tokens} tokens that the model reads: the rest of them is cut off",
                           stacklevel=3)  # 1: here, 2: torch.inference_mode
         rows = np.empty((len(texts), self.config.embedding_width), np.float32)
-        for places in by_length(found.rows, batch_size):
-            rows[places] = self.encode_texts(*self._padded([found.rows[place] for place in places])).cpu().numpy()
+        with autocast(self):  # around all batches: weights are cast once
+            for places in by_length(found.rows, batch_size):
+                rows[places] = self.encode_texts(*self._padded([found.rows[place] for place in places])).cpu().numpy()
         return rows
 
     # ---- what it is made of ----
@@ -272,10 +269,13 @@ class DualEncoder(PreTrainedModel):
         ids_BL, mask_BL = pad(self._tokenizer(), rows, length)
         return ids_BL.to(self.device), mask_BL.to(self.device)
 
-    def _stack(self, chunks: list[Tensor]) -> np.ndarray:
-        if not chunks:
-            return np.empty((0, self.config.embedding_width), np.float32)
-        return torch.cat(chunks).float().cpu().numpy()
+    @torch.inference_mode()
+    def _embed_batches(self, batches: Iterable[np.ndarray]) -> np.ndarray:
+        """Prepared pictures, uint8 (B, S, S, 3) a batch, as float32 unit rows (N, D)."""
+        with autocast(self):  # around all batches: weights are cast once
+            rows = [self.encode_images(self.normalise_pixels(torch.from_numpy(pixels).to(self.device)))
+                    for pixels in batches]
+        return torch.cat(rows).cpu().numpy() if rows else np.empty((0, self.config.embedding_width), np.float32)
 
     def _init_weights(self, module: nn.Module) -> None:
         initialise(module, self.config)

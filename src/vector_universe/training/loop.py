@@ -29,6 +29,7 @@ from vector_universe.models import (
     save_adapter,
 )
 from vector_universe.models.adaptation import check_adapter_gradients, default_mode, trainable_table
+from vector_universe.models.precision import use_bf16
 from vector_universe.training.checkpoint import load_checkpoint, save_checkpoint
 from vector_universe.training.config import TrainConfig
 from vector_universe.training.monitor import SHARES_UP_TO, CollapseMonitor
@@ -90,7 +91,7 @@ def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet
         adapt(model, _adaptation(config, model), base=config.model)
         progress.trainable(trainable_table(model))
     optimizer = torch.optim.AdamW(_parameter_groups(model, config.weight_decay), lr=config.peak_learning_rate)
-    accelerator = Accelerator(mixed_precision="bf16" if _use_bf16(config.precision) else "no")
+    accelerator = Accelerator(mixed_precision="bf16" if use_bf16(config.precision) else "no")
     objective = InfoNCE()
 
     epochs = config.epochs_for(len(training.examples))
@@ -225,19 +226,6 @@ def _publish(model: DualEncoder, run: RunFolder) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     model.save_pretrained(temporary)
     temporary.rename(run.model)
-
-
-def _use_bf16(precision: str) -> bool:
-    if precision == "auto":
-        return torch.cuda.is_bf16_supported() if torch.cuda.is_available() else _cpu_has_bf16()
-    return precision == "bf16"
-
-
-def _cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bf16 in hardware; emulated, it is slower than fp32."""
-    capabilities = torch.backends.cpu.get_cpu_capability()
-    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
-    return capabilities == "AVX512" and ("avx512_bf16" in flags or "amx_bf16" in flags)
 
 
 def _seed(config: TrainConfig, number: int) -> int:
