@@ -36,6 +36,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.collapse $(ARGS)
 	$(BIN)/python -m benchmarks.demo $(ARGS)
 	$(BIN)/python -m benchmarks.adaptation $(ARGS)
+	$(BIN)/python -m benchmarks.embedding $(ARGS)
 
 clean:
 	rm -rf .venv demo src/vector_universe/serve/static web/node_modules
