@@ -211,7 +211,7 @@ class DualEncoder(PreTrainedModel):
         return self._embed_batches(decode_ahead(self.framing, images, batch_size))
 
     @torch.inference_mode()
-    def embed_texts(self, texts: Sequence[str], batch_size: int = 256) -> np.ndarray:
+    def embed_texts(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
         """Embed texts as float32 unit rows (N, D); texts of like length share a batch.
 
         Warns, with their number, when some are longer than the model reads.
