@@ -125,15 +125,18 @@ class Export:
     """Write a trained model in the format of another library, with a model card."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """What `vu train --model …` wrote, or a pretrained CLIP or SigLIP: a folder or a hub name."""
+    """What `vu train` wrote, or a pretrained CLIP or SigLIP: a folder or a hub name."""
     out: Path
     """New folder to write."""
-    format: Literal["transformers", "sentence-transformers"] = "transformers"
-    """Who is to read it; the folder for sentence-transformers is read by transformers too."""
+    format: Literal["transformers", "sentence-transformers", "onnx"] = "transformers"
+    """Who is to read it; the folder for sentence-transformers is read by transformers too. 'onnx' writes both towers of
+    any model for ONNX Runtime and compares them with it; needs the extra 'onnx'."""
 
     def run(self) -> None:
         from vector_universe.models.export import export
-        export(self.model, self.out, self.format)
+        parity = export(self.model, self.out, self.format)
+        if parity:
+            print(parity, file=sys.stderr)
         print(f"the model and its card are in {self.out}", file=sys.stderr)
 
 

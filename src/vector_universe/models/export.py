@@ -8,55 +8,99 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from vector_universe.data.framing import RESAMPLING, Framing
 from vector_universe.errors import UserError
+from vector_universe.models.dual_encoder import DualEncoder
 from vector_universe.models.load import load_run_model
 from vector_universe.models.model_card import model_card
+from vector_universe.models.onnx_export import Parity, require_onnx, write_onnx
 from vector_universe.models.whole import WholeModel, is_siglip
 
-Format = Literal["transformers", "sentence-transformers"]
+Format = Literal["transformers", "sentence-transformers", "onnx"]
 
 
-def export(source: str | Path, out: str | Path, format: Format = "transformers") -> None:
-    """Write a model based on a CLIP or SigLIP as a folder that other libraries load, with the same vectors.
+def export(source: str | Path, out: str | Path, format: Format = "transformers") -> Parity | None:
+    """Write a model as a folder that other libraries load, with the same vectors.
 
-    The folder has weights (safetensors), config.json, tokenizer, preprocessor_config.json and a model card, README.md.
-    "transformers": `CLIPModel.from_pretrained` or `AutoModel.from_pretrained`. "sentence-transformers": these, and
-    `SentenceTransformer(out)`, whose vectors are normalised.
+    The folder has the weights, tokenizer, preprocessor_config.json and a model card, README.md.
+    "transformers": config.json and safetensors for `CLIPModel.from_pretrained` or `AutoModel.from_pretrained`.
+    "sentence-transformers": these, and `SentenceTransformer(out)`, whose vectors are normalised.
+    "onnx": image.onnx and text.onnx, of any model; see `write_onnx`.
 
     Args:
         source: a run folder, or any folder or hub name that `DualEncoder.from_pretrained` takes.
         out: a folder that does not exist yet, or is empty.
         format: who is to read it.
 
+    Returns:
+        How close the ONNX files come to the model; None for other formats.
+
     Raises:
-        UserError: `out` is not empty, there is no model, or it is made of two joined towers.
+        UserError: `out` is not empty, there is no model, it is made of two joined towers (but for "onnx"), or
+            the extra `onnx` is missing. Nothing is left at `out` then.
     """
     out = Path(out)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise UserError(f"{out} is not empty: give --out a new folder")
+    if format == "onnx":
+        require_onnx()
     model = load_run_model(source)
-    if not isinstance(model.towers, WholeModel):
-        raise UserError(f"the model in {source} is made of two towers, for which {format} has no class: load it by "
-                        "DualEncoder.from_pretrained, or train from a CLIP or SigLIP (--model)")
-    tokenizer, kind = model.tokenizer, model.towers.model.config
-    assert tokenizer is not None, "every model that is loaded has one"
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    model.towers.model.save_pretrained(partial)
-    tokenizer.model_max_length = model.config.max_text_tokens  # others cut texts where we do
-    if is_siglip(kind):
-        tokenizer.model_input_names = ["input_ids"]  # it reads texts without a mask
-    tokenizer.save_pretrained(partial)
-    _write_json(partial / "preprocessor_config.json", processor_settings(model.framing, is_siglip(kind)))
-    if format == "sentence-transformers":
-        _write_sentence_transformers(partial, kind)
-    (partial / "README.md").write_text(model_card(model, Path(source), format), encoding="utf-8")
+    partial.mkdir(parents=True)
+    parity = None
+    try:
+        if format == "onnx":
+            _write_inputs(model, partial)
+            parity = write_onnx(model, partial)
+        elif isinstance(model.towers, WholeModel):
+            _write_whole(model, model.towers, partial, format)
+        else:
+            raise UserError(f"the model in {source} is made of two towers, for which {format} has no class: export it "
+                            "with --format onnx, or train from a CLIP or SigLIP (--model)")
+        (partial / "README.md").write_text(model_card(model, Path(source), format), encoding="utf-8")
+    except BaseException:  # a Ctrl-C too leaves nothing behind
+        shutil.rmtree(partial)
+        raise
     if out.is_dir():
         out.rmdir()
     os.replace(partial, out)
+    return parity
+
+
+def _write_whole(model: DualEncoder, towers: WholeModel, folder: Path, format: Format) -> None:
+    kind = towers.model.config
+    tokenizer = _tokenizer(model)
+    towers.model.save_pretrained(folder)
+    if is_siglip(kind):
+        tokenizer.model_input_names = ["input_ids"]  # it reads texts without a mask
+    tokenizer.save_pretrained(folder)
+    _write_json(folder / "preprocessor_config.json", processor_settings(model.framing, is_siglip(kind)))
+    if format == "sentence-transformers":
+        _write_sentence_transformers(folder, kind)
+
+
+def _write_inputs(model: DualEncoder, folder: Path) -> None:
+    """What prepares texts and pictures for the ONNX files."""
+    tokenizer = _tokenizer(model)
+    if not model.config.pad_texts_to_max:
+        tokenizer.padding_side = "right"  # as we pad; the last token is found by counting the mask
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(0)
+    tokenizer.save_pretrained(folder)
+    framing = model.framing
+    _write_json(folder / "preprocessor_config.json", padding_settings(framing) if framing.fit == "pad"
+                else processor_settings(framing, isinstance(model.towers, WholeModel)
+                                        and is_siglip(model.towers.model.config)))
+
+
+def _tokenizer(model: DualEncoder) -> PreTrainedTokenizerBase:
+    tokenizer = model.tokenizer
+    assert tokenizer is not None, "every model that is loaded has one"
+    tokenizer.model_max_length = model.config.max_text_tokens  # others cut texts where we do
+    return tokenizer
 
 
 def processor_settings(framing: Framing, siglip: bool) -> dict[str, Any]:
@@ -76,6 +120,18 @@ def processor_settings(framing: Framing, siglip: bool) -> dict[str, Any]:
         return settings | {"size": square, "do_center_crop": False}
     return settings | {"size": {"shortest_edge": framing.shortest_edge or framing.size}, "crop_size": square,
                        "do_center_crop": True}
+
+
+def padding_settings(framing: Framing) -> dict[str, Any]:
+    """The numbers of a preparation that lays pictures on a white square, which no processor of transformers does.
+
+    It names no processor, so that none reads it as something else.
+    """
+    square = {"height": framing.size, "width": framing.size}
+    return {"do_convert_rgb": True, "do_resize": True, "size": {"longest_edge": framing.size},
+            "resample": int(RESAMPLING["bilinear"]), "do_pad": True, "pad_size": square, "pad_value": 255,
+            "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True,
+            "image_mean": list(framing.mean), "image_std": list(framing.std)}
 
 
 def _write_sentence_transformers(folder: Path, config: PretrainedConfig) -> None:

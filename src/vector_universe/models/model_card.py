@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vector_universe.models.dual_encoder import DualEncoder
+from vector_universe.models.onnx_usage import onnx_usage
 from vector_universe.models.source import read_json
 
 _SETTINGS = ("adapt_image", "adapt_text", "last_k", "lora_rank", "lora_alpha", "lora_dropout", "epochs", "batch_size",
@@ -29,7 +30,7 @@ def model_card(model: DualEncoder, source: Path, format: str) -> str:
     Args:
         model: the model that is exported.
         source: the run folder that it is from; of any other folder the card says only what the model itself says.
-        format: "transformers" or "sentence-transformers".
+        format: "transformers", "sentence-transformers" or "onnx".
     """
     run = (source / "vector_universe.json").is_file()
     settings, data = (_read(source / name) if run else {} for name in ("config.json", "data.json"))
@@ -38,17 +39,18 @@ def model_card(model: DualEncoder, source: Path, format: str) -> str:
         settings |= {f"adapt_{side}": adapter["adaptation"][side] for side in ("image", "text")}
     base = adapter.get("base") or settings.get("model")
     license = _license(base) if base else None
-    front = {"library_name": format, "pipeline_tag": "zero-shot-image-classification" if format == "transformers"
-             else "sentence-similarity", "tags": ["vector-universe", "image-text-retrieval"]}
+    front = {"library_name": format, "pipeline_tag": "sentence-similarity" if format == "sentence-transformers"
+             else "zero-shot-image-classification", "tags": ["vector-universe", "image-text-retrieval"]}
     if license:
         front["license"] = license
     if base and not Path(base).exists():
         front["base_model"] = base  # the hub looks it up: a folder of one machine means nothing there
+    use = onnx_usage(model.config) if format == "onnx" else _USE[format]
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items()), "---", "",
              f"# {source.resolve().name}", "",
              f"An embedding model for images and texts: vectors of {model.config.embedding_width} numbers, pictures of "
              f"{model.config.image_size} pixels, texts of up to {model.config.max_text_tokens} tokens. Cosines compare "
-             "them.", "", "```python", _USE[format], "```", "", "## Base and licence", ""]
+             "them.", "", "```python", use, "```", "", "## Base and licence", ""]
     if base:
         fingerprint = f" (fingerprint {adapter['base_fingerprint']})" if adapter else ""
         lines += [f"Adapted from `{Path(base).name if Path(base).exists() else base}`{fingerprint}. " + (
