@@ -19,7 +19,7 @@ from vector_universe.models.export import export
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TEXTS = ["a red circle", "blue"]
-KINDS = ["clip", "siglip", "convnet x bag of words", "ViT x DistilBERT"]
+KINDS = ["clip", "siglip", "convnet x bag of words", pytest.param("ViT x DistilBERT", marks=pytest.mark.slow)]
 
 
 def picture(width=48, height=32):

@@ -34,7 +34,8 @@ def _frame(framing: Framing) -> str:
     if framing.fit == "crop":
         edge = framing.shortest_edge or framing.size
         return (f"picture = ImageOps.scale(picture, {edge} / min(picture.size), {resampling})\n"
-                f"picture = ImageOps.fit(picture, {square})  # the centre of it")
+                f"left, top = (picture.width - {framing.size}) // 2, (picture.height - {framing.size}) // 2\n"
+                f"picture = picture.crop((left, top, left + {framing.size}, top + {framing.size}))")
     return (f"resampling = Image.Resampling.BOX if max(picture.size) > {2 * framing.size} else "
             "Image.Resampling.BILINEAR\n"
             f'picture = ImageOps.pad(picture, {square}, resampling, "white")')
