@@ -14,7 +14,7 @@ from transformers import DistilBertConfig, ViTConfig
 from tests import pretrained
 from vector_universe import DualEncoder, UserError
 from vector_universe.cli import main
-from vector_universe.models import load_run_model, onnx_export
+from vector_universe.models import DualEncoderConfig, load_run_model, onnx_export
 from vector_universe.models.export import export
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -34,6 +34,8 @@ def save_kind(kind, folder):
             for settings in (pretrained.LAYERS, pretrained.VISION):
                 patch.setitem(settings, "num_hidden_layers", 1)
             pretrained.save_tiny(kind, folder)
+    elif kind == "convnet x bag of words":
+        DualEncoder.from_scratch(TEXTS, DualEncoderConfig(image_width=64)).save_pretrained(folder)
     else:
         layers = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
         DualEncoder.from_towers(
@@ -43,14 +45,13 @@ def save_kind(kind, folder):
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def exported(request, small_run, tmp_path_factory):
+def exported(request, tmp_path_factory):
     """A model's folder, and what was exported from it, by way of the command line."""
     pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
     folder = tmp_path_factory.mktemp("onnx")
-    source = small_run if request.param.startswith("convnet") else folder / "model"
-    if source != small_run:
-        save_kind(request.param, source)
+    source = folder / "model"
+    save_kind(request.param, source)
     main(["export", str(source), "--out", str(folder / "out"), "--format", "onnx"])
     return source, folder / "out"
 
@@ -95,15 +96,15 @@ def test_the_card_s_example_runs_without_torch(exported):
     assert (found["images"] @ model.embed_images([picture()]).T).item() > 0.995
 
 
-def test_other_vectors_are_refused_and_leave_nothing(small_run, tmp_path, monkeypatch):
-    pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+def test_other_vectors_are_refused_and_leave_nothing(tmp_path, monkeypatch):
+    save_kind("convnet x bag of words", tmp_path / "model")
     monkeypatch.setattr(onnx_export, "require_onnx", lambda: None)
     monkeypatch.setattr(onnx_export, "_write", lambda *_: None)
     differences = iter([1e-7, float("nan")])
     monkeypatch.setattr(onnx_export, "_difference", lambda *_: next(differences))
     with pytest.raises(UserError, match=r"other vectors than the model, by 1.0e-07 \(images\) and nan"):
-        export(small_run, tmp_path / "out", "onnx")
-    assert list(tmp_path.iterdir()) == []
+        export(tmp_path / "model", tmp_path / "out", "onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_without_the_extra_it_says_how_to_install_it(tmp_path, monkeypatch, capsys):
