@@ -186,7 +186,7 @@ class DualEncoder(PreTrainedModel):
         """How many of `texts` are longer than the model reads (`config.max_text_tokens`)."""
         return tokenize(self._tokenizer(), texts, self.config.max_text_tokens).cut
 
-    def embed_pixels(self, pixels: np.ndarray, batch_size: int = 64) -> np.ndarray:
+    def embed_pixels(self, pixels: np.ndarray, batch_size: int = 32) -> np.ndarray:
         """Embed prepared pictures, uint8 (N, S, S, 3) RGB, as float32 unit rows (N, D).
 
         Raises:
@@ -198,7 +198,7 @@ class DualEncoder(PreTrainedModel):
                             "RGB; embed_images prepares pictures of any form")
         return self._embed_batches(pixels[start:start + batch_size] for start in range(0, len(pixels), batch_size))
 
-    def embed_images(self, images: Sequence[ImageSource | Image.Image], batch_size: int = 64) -> np.ndarray:
+    def embed_images(self, images: Sequence[ImageSource | Image.Image], batch_size: int = 32) -> np.ndarray:
         """Embed images (paths, encoded bytes or PIL) as float32 unit rows (N, D), decoding ahead of the model.
 
         Raises:
