@@ -27,13 +27,7 @@ VIT = ViTConfig(**LAYERS, image_size=32, patch_size=8)
 BERT = BertConfig(**LAYERS)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small tensors are quicker on one thread than shared out among busy cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -20,13 +20,7 @@ from vector_universe.models.export import export
 TEXTS = ["a red circle", "blue", "one two three"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small tensors are quicker on one thread than shared out among busy cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module", params=["clip", "siglip"])
