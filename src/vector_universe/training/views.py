@@ -27,7 +27,7 @@ COLOUR = 0.15  # gentle: largest relative change of brightness and of contrast
 AREA, ASPECT = (0.35, 1.0), (3 / 4, 4 / 3)  # resized_crop: share of the frame, width : height
 SQUARE_AREA = (0.8, 1.0)  # square_crop of a frame that is no larger than the model's input
 BLUR_SIGMA = (0.1, 2.0)  # pixels of a picture with a side of 224
-GREY = (77 / 256, 150 / 256, 29 / 256)  # luma in powers of two, so that its sum over a picture is exact in any order
+GREY = (77 / 256, 150 / 256, 29 / 256)  # luma, so that 256 times the grey of a byte pixel is a whole number
 
 # One number in [0, 1) each for an example, used or not: switching one choice on leaves the others as they were.
 CHOICES = ("zoom", "shift right", "shift down", "gentle contrast", "gentle brightness", "area", "aspect", "left", "top",
@@ -210,6 +210,7 @@ def _recolour(bytes_BCHW: Tensor, chosen: dict[str, np.ndarray], colour: float) 
         for name in ("brightness", "contrast", "saturation"))
     red, green, blue = bytes_BCHW.split(1, dim=1)
     grey_B1HW = GREY[0] * red + GREY[1] * green + GREY[2] * blue
-    mean_B111 = grey_B1HW.mean((1, 2, 3), keepdim=True, dtype=torch.float64).float()
+    whole_numbers = (256 * grey_B1HW).long()  # so that the sum is exact, in whatever order a device adds
+    mean_B111 = whole_numbers.sum((1, 2, 3), keepdim=True).float() / (256 * grey_B1HW[0].numel())
     shared_B1HW = grey_B1HW.mul_(brightness * (1 - saturation) * contrast).add_(brightness * (1 - contrast) * mean_B111)
     bytes_BCHW.mul_(brightness * saturation * contrast).add_(shared_B1HW).clamp_(0, 255)
