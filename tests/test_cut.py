@@ -46,7 +46,7 @@ CONFIGS = {
     "modernbert": ModernBertConfig(**LAYERS, pad_token_id=0),
     "t5": T5Config(d_model=32, d_kv=16, d_ff=32, num_layers=3, num_heads=2),
 }
-IMAGE_TOWERS = ("convnet", "vit", "resnet", "hf_vit", "convnext", "dinov2")
+IMAGE_TOWERS = ("convnet", "vit", "resnet", "hf_vit", "convnext", "dinov2", "swin")
 TEXT_TOWERS = ("transformer", "distilbert", "bert", "gpt2", "modernbert")
 CASES = [(kind, side) for kind in WHOLE for side in SIDES] + [(kind, "image") for kind in IMAGE_TOWERS] + \
     [(kind, "text") for kind in TEXT_TOWERS]
@@ -276,13 +276,29 @@ def test_no_cut_where_something_before_the_blocks_learns():
     assert TowerCut.of(model, "image") is None
 
 
-@pytest.mark.parametrize(("kind", "side"), [("t5", "text"), ("swin", "image")])
-def test_blocks_that_hand_on_more_than_their_output_cannot_be_cut(kind, side):
-    model = last_k(build(kind), 1)
-    cut = TowerCut.of(model, side)
+@pytest.mark.parametrize(("k", "fits"), [(0, True), (1, False)])
+def test_blocks_that_hand_on_more_than_their_output_cannot_be_cut(k, fits):
+    model = last_k(build("t5"), k)  # its first block hands the position bias to all others
+    cut = TowerCut.of(model, "text")
     before = state_of(model)
-    assert not cut.check(*inputs_of(model, side))
+    assert cut.check(*inputs_of(model, "text")) == fits
     assert state_of(model) == before
+
+
+def test_blocks_that_give_what_cannot_be_kept_cannot_be_cut():
+    class Several(nn.Module):
+        def __init__(self, block):
+            super().__init__()
+            self.block = block
+
+        def forward(self, x):
+            return self.block(x), [x]
+
+    model = last_k(build("vit"), 1)
+    blocks = model.towers.image_tower.blocks
+    blocks[1], blocks[2] = Several(blocks[1]), nn.Identity()
+    blocks[2].forward = lambda given: given[0]
+    assert not TowerCut(model, "image", 2).check(*inputs_of(model, "image"))
 
 
 class Around(nn.Module):

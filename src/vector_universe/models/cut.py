@@ -163,7 +163,10 @@ class _OtherForm(Exception):
 
 @dataclass(frozen=True)
 class _Form:
-    """How a block gives its output: alone, or first in a tuple; and in which order of memory."""
+    """How a block gives its output: alone, or first in a tuple, and in which order of memory.
+
+    Other tensors in the tuple are not kept: most towers do not read them, and `check` finds those that do.
+    """
 
     others: tuple[Any, ...] | None
     channels_last: bool
@@ -178,14 +181,22 @@ def _read(output: Any) -> tuple[Tensor, _Form]:
     """A block's output as activations and their form.
 
     Raises:
-        _OtherForm: there is more in it than one tensor.
+        _OtherForm: it is neither a tensor nor a plain tuple that begins with one.
     """
     activations, others = (output[0], output[1:]) if isinstance(output, tuple) else (output, None)
-    if not isinstance(activations, Tensor) or not all(item is None or isinstance(item, int) for item in others or ()):
-        raise _OtherForm("a block hands on more than one tensor")
+    if not isinstance(activations, Tensor) or not all(_is_plain(item) for item in others or ()):
+        raise _OtherForm("a block gives neither a tensor nor a plain tuple that begins with one")
+    if others is not None:
+        others = tuple(None if isinstance(item, Tensor) else item for item in others)
     channels_last = activations.ndim == 4 and activations.is_contiguous(memory_format=torch.channels_last) \
         and not activations.is_contiguous()
     return activations, _Form(others, channels_last)
+
+
+def _is_plain(item: Any) -> bool:
+    """None, a number, a tensor, or several numbers, such as a height and a width."""
+    return item is None or isinstance(item, int | Tensor) or \
+        (isinstance(item, tuple) and all(isinstance(number, int) for number in item))
 
 
 def _in_front(model: nn.Module, tower: str, blocks: Sequence[str], depth: int) -> Iterator[nn.Module]:
