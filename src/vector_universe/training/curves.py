@@ -78,7 +78,8 @@ def _page(history: History, name: str) -> str:
     first, *others = verdict_sentences(history)
     marks = [Mark(int(verdict["step"]), number, bool(verdict["recovered"]))
              for number, verdict in enumerate(history.verdicts, 1)]
-    figures = "\n".join(_figure(*plot, marks) for plot in _plots(history))
+    last_step = max((int(record["step"]) for record in history.steps), default=None)
+    figures = "\n".join(_figure(*plot, marks, last_step) for plot in _plots(history))
     title = f"Trained on {history.summary}" if history.summary else "A training run"
     return f"""<!doctype html>
 <html lang="en">
@@ -118,7 +119,7 @@ def _plots(history: History) -> list[tuple[str, str, list[Curve], bool]]:
     plots = [
         ("Loss", "Below the dashed line of pure chance, pairs are told apart." if chance else
          "What training makes small; parts add up to the whole.",
-         [*loss, *_level(history, f"chance, ln {history.batch_size}", chance)], False),
+         [*loss, *_level(history, f"chance, ln {history.batch_size}", chance)], True),
         ("Validation recall", "Share of texts whose own picture is among the first 10, 5 or 1 found.",
          [*recalls, at_chance], True),
         ("Cosines", "True pairs should rise above strangers.",
@@ -151,9 +152,10 @@ def _level(history: History, label: str, value: float | None) -> list[Curve]:
     return [Curve(label, [steps[0], steps[-1]], [value, value], dashed=True)] if value is not None and steps else []
 
 
-def _figure(title: str, how: str, curves: Sequence[Curve], zero: bool, marks: Sequence[Mark]) -> str:
+def _figure(title: str, how: str, curves: Sequence[Curve], zero: bool, marks: Sequence[Mark],
+            last_step: int | None) -> str:
     return (f'<figure role="group" aria-label="{escape(title)}">\n<figcaption><b>{escape(title)}</b>{escape(how)}'
-            f"</figcaption>\n{draw(title, curves, marks, zero)}</figure>")
+            f"</figcaption>\n{draw(title, curves, marks, zero, last_step)}</figure>")
 
 
 def _verdict_list(history: History) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 MOST_POINTS = 1000  # of a curve: a screen is not wider
 SMOOTH_ABOVE = 100  # points: from here on a curve that jumps from batch to batch gets its running mean
-SMOOTHED_SHARE = 0.03  # of the points are in one mean
+SMOOTHED_SHARE = 0.02  # of the points are in one mean
 
 # matplotlib writes plain colours alone; these stand for those that the page chooses, light or dark.
 INK, GRID, WARNING, RECOVERED = "#010101", "#020202", "#030303", "#040404"
@@ -50,14 +50,16 @@ class Mark:
     recovered: bool
 
 
-def draw(title: str, curves: Sequence[Curve], marks: Sequence[Mark] = (), zero: bool = False) -> str:
+def draw(title: str, curves: Sequence[Curve], marks: Sequence[Mark] = (), zero: bool = False,
+         last_step: int | None = None) -> str:
     """One plot of several curves over the steps, as an `<svg>` element.
 
     Args:
         title: tells the SVG's parts from those of other plots on a page.
         curves: what to draw, the important one first.
         marks: vertical lines.
-        zero: let the vertical axis begin at 0.
+        zero: let the vertical axis begin at 0, unless a value is negative.
+        last_step: where the horizontal axis ends, as in other plots of the run; by itself at the last point.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -87,10 +89,14 @@ def draw(title: str, curves: Sequence[Curve], marks: Sequence[Mark] = (), zero: 
             axes.axvline(mark.step, color=colour, linewidth=1.2, linestyle=":")
             axes.annotate(str(mark.number), (mark.step, 1), xycoords=("data", "axes fraction"), xytext=(2, 1),
                           textcoords="offset points", color=colour, fontsize=9, annotation_clip=False)
-        if zero:
+        if zero and all(value >= 0 for curve in curves for value in curve.values):
             axes.set_ylim(bottom=0)
+        if last_step:
+            axes.set_xlim(-0.02 * last_step, 1.02 * last_step)
         axes.set_xlabel("step")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
+        axes.xaxis.set_major_formatter(lambda step, _place: f"{step:,.0f}")
+        axes.yaxis.set_major_formatter(lambda value, _place: f"{value:g}")
         if len(curves) > 1:
             figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=4, fontsize=9,
                           handlelength=1.6, columnspacing=1.2)
