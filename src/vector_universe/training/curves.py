@@ -16,6 +16,7 @@ from vector_universe.training.plots import Curve, Mark, draw
 CURVES = "curves.html"
 STARVED = 0.25  # share of the time spent waiting for data: above it, data is the limit
 LEARNED = 3.0  # times chance: validation recall below it is hardly more than luck
+TELLING = 0.2  # recall@10 that chance alone gives: above it, there are too few pictures to tell anything
 BOTH_WAYS = {"image_to_text", "text_to_image"}  # the parts of InfoNCE, whose loss at chance is ln B
 
 STYLE = """
@@ -177,16 +178,16 @@ def _settings(config: dict[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     if value is None:
-        return "by itself"
+        return "not set"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _whether_it_learned(history: History) -> str:
     if history.open_warnings:
-        return "Something went wrong: see the warnings."
-    recall, chance = _best(history), history.series("validation/chance_at_10")[1]
-    if recall is not None and chance and chance[-1]:
-        times = recall[1] / chance[-1]
+        return "Look at the open warnings first."
+    best, chance = _best(history), _chance_recall(history)
+    if best is not None and 0 < chance <= TELLING:
+        times = best[1] / chance
         if times < LEARNED:
             return "It hardly learned: what it finds in the validation pictures is near pure chance."
         return f"It learned: it finds the right validation picture {times:.0f} times as often as chance."
@@ -199,13 +200,15 @@ def _whether_it_learned(history: History) -> str:
 def _of_loss(history: History) -> str:
     last, line = history.steps[-1], _chance_loss(history)
     against = f", where pure chance gives ln {history.batch_size} = {line:.2f}" if line else ""
-    return f"The loss came to {last['loss']:.3g} after {int(last['step']) + 1} steps{against}."
+    return f"The loss came to {last['loss']:.3g} after {int(last['step']) + 1:,} steps{against}."
 
 
 def _of_validation(history: History) -> str:
     best = _best(history)
     if best is None:
         return "There was no validation."
+    if _chance_recall(history) > TELLING:
+        return "There are too few validation pictures for recall@10 to tell anything."
     steps, recalls = history.series("validation/recall_at_10")
     record = history.validations[steps.index(best[0])]
     epoch = f" after epoch {int(record['epoch'])} of {int(history.validations[-1]['epoch'])}" if (
@@ -242,6 +245,11 @@ def _best(history: History) -> tuple[int, float] | None:
     """Step and value of the best validation recall@10; None without one."""
     found: Points = history.series("validation/recall_at_10")
     return max(zip(*found, strict=True), key=lambda point: point[1], default=None)
+
+
+def _chance_recall(history: History) -> float:
+    """Recall@10 of a random order; 0 where it is not known."""
+    return max(history.series("validation/chance_at_10")[1], default=0.0)
 
 
 def _chance_loss(history: History) -> float | None:
