@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 import types
 from importlib.machinery import ModuleSpec
@@ -117,9 +118,16 @@ def test_wandb_that_cannot_be_reached_says_so_soon(wandb, tmp_path, monkeypatch)
     started = time.monotonic()
     with pytest.raises(UserError, match=r"cannot be reached \(wandb.invalid\).*WANDB_MODE=offline"):
         open_tracker("wandb", tmp_path, CONFIG)
-    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: time.sleep(10))  # a name server that hangs
+    hangs = threading.Event()  # a name server that does not answer
+
+    def hang(*_, **__):
+        hangs.wait(10)
+        raise OSError
+
+    monkeypatch.setattr("urllib.request.urlopen", hang)
     with pytest.raises(UserError, match="cannot be reached"):
         open_tracker("wandb", tmp_path, CONFIG)
+    hangs.set()
     assert time.monotonic() - started < 5
     assert wandb.runs == []
 
