@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +16,13 @@ from safetensors.torch import load_file, save_file
 from tests.pictures import shape, write_shapes, write_table
 from vector_universe import TrainConfig, UserError, load_dataset, train
 from vector_universe.losses import LossOutput
-from vector_universe.training import loop
+from vector_universe.training import loop, tasks
 from vector_universe.training.config import IMAGES_SEEN, MAX_EPOCHS, MIN_EPOCHS
+from vector_universe.training.optimisation import share_of_peak
 from vector_universe.training.run_folder import RunFolder
-from vector_universe.training.views import augment_images, drop_words
 
 TINY = TrainConfig(embedding_width=32, epochs=3, batch_size=8, precision="fp32")
+FEW = replace(TINY, batch_size=None)  # as many as there are
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def content(folder):
 def test_a_run_leaves_its_files(tiny_run):
     assert {path.name for path in tiny_run.iterdir()} == {
         "README.md", "vector_universe.json", "config.json", "data.json", "environment.json", "metrics.jsonl",
-        "skipped.csv", "checkpoint.safetensors", "model"}
+        "skipped.csv", "checkpoint.safetensors", "model", "curves.html"}
     assert json.loads((tiny_run / "config.json").read_text())["epochs"] == 3
     assert (tiny_run / "skipped.csv").read_text().split() == ["file,row,reason"]
 
@@ -91,50 +91,56 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(shapes, tiny_
     assert not same(weights(tmp_path / "other"), weights(tiny_run))
 
 
-@pytest.mark.parametrize("moment", ["after the checkpoint", "before the checkpoint"])
-def test_an_interrupted_run_continues_as_if_nothing_had_been(shapes, tiny_run, tmp_path, monkeypatch, moment):
-    out, save = tmp_path / "run", loop.save_checkpoint
+def lasting(run):
+    """The figures of a run, without those of the clock."""
+    return [{key: value for key, value in line.items() if key not in ("pairs_per_second", "waiting")}
+            for line in metrics(run)]
 
-    def interrupted(path, model, optimizer, epochs_done):
-        if epochs_done == 2 and moment == "before the checkpoint":
+
+@pytest.mark.parametrize("stop_at", [1, 2, 3, 5])
+@pytest.mark.parametrize("moment", ["after the checkpoint", "before the checkpoint"])
+def test_an_interrupted_run_continues_as_if_nothing_had_been(shapes, tiny_run, tmp_path, monkeypatch, moment, stop_at):
+    out, save = tmp_path / "run", loop.save_checkpoint
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)  # after every step
+    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 1e9)
+
+    def interrupted(path, model, task, optimizer, average, progress):
+        if progress.steps == stop_at and moment == "before the checkpoint":
             with (out / "metrics.jsonl").open("a") as file:
                 file.write('{"epoch": 2, "st')  # and a line is half written
-            raise KeyboardInterrupt
-        save(path, model, optimizer, epochs_done)
-        if epochs_done == 2:
-            raise KeyboardInterrupt
+            raise SystemExit
+        save(path, model, task, optimizer, average, progress)
+        if progress.steps == stop_at:
+            raise SystemExit
 
     monkeypatch.setattr(loop, "save_checkpoint", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit):
         train(shapes, TINY, out, quiet=True)
     assert not (out / "model").exists()
     monkeypatch.setattr(loop, "save_checkpoint", save)
     torch.rand(3)
     train(shapes, TINY, out, quiet=True)
     assert same(weights(out), weights(tiny_run))
-
-    def lasting(run):
-        return [{key: value for key, value in line.items() if key != "pairs_per_second"} for line in metrics(run)]
     assert lasting(out) == lasting(tiny_run)
     steps = [line["step"] for line in metrics(out) if "loss" in line]
-    assert steps == sorted(set(steps))
+    assert steps == list(range(len(steps)))
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_over(shapes, tiny_run, tmp_path, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
-    read_pixels = loop.read_pixels
-    monkeypatch.setattr(loop, "read_pixels", killed)
+    set_up = loop.set_up
+    monkeypatch.setattr(loop, "set_up", killed)
     with pytest.raises(KeyboardInterrupt):
         train(shapes, TINY, tmp_path / "run", quiet=True)
-    monkeypatch.setattr(loop, "read_pixels", read_pixels)
+    monkeypatch.setattr(loop, "set_up", set_up)
     train(shapes, TINY, tmp_path / "run", quiet=True)
     assert same(weights(tmp_path / "run"), weights(tiny_run))
 
 
 def test_a_finished_run_is_loaded_and_not_touched(shapes, tiny_run, monkeypatch):
     before = content(tiny_run)
-    monkeypatch.setattr(loop, "read_pixels", None)  # whatever trains would call it
+    monkeypatch.setattr(loop, "set_up", None)  # whatever trains would call it
     model = train(shapes, TINY, tiny_run, quiet=True)
     assert torch.equal(model.logit_scale.detach(), weights(tiny_run)["towers.logit_scale"])
     assert content(tiny_run) == before
@@ -171,12 +177,12 @@ def test_one_training_image_is_too_few(tmp_path):
 def test_one_readable_training_image_is_too_few(tmp_path):
     data = folder_of(tmp_path / "d", ["train", "train", "train"], broken={0, 2})
     with pytest.raises(UserError, match=r"only 1 training images .* can be decoded: see .*skipped.csv"):
-        train(data, TINY, tmp_path / "run", quiet=True)
+        train(data, FEW, tmp_path / "run", quiet=True)
     assert "0.png" in (tmp_path / "run" / "skipped.csv").read_text()
 
 
 def test_two_images_without_validation_are_enough(tmp_path):
-    model = train(folder_of(tmp_path / "d", ["train", "train"]), replace(TINY, epochs=2), tmp_path / "run", quiet=True)
+    model = train(folder_of(tmp_path / "d", ["train", "train"]), replace(FEW, epochs=2), tmp_path / "run", quiet=True)
     assert np.isfinite(model.embed_texts(["picture 1"])).all()
     assert [line["validation"] for line in metrics(tmp_path / "run") if "validation" in line] == [None, None]
 
@@ -188,7 +194,7 @@ def test_labels_without_titles_train(tmp_path):
     write_table(tmp_path, [(f"{name}.png", "", f"label {name}") for name in "abcd"])
     data = load_dataset(tmp_path)
     assert len(data.split("train")) >= 2
-    train(data, replace(TINY, epochs=1), tmp_path / "run", quiet=True)
+    train(data, replace(FEW, epochs=1), tmp_path / "run", quiet=True)
     assert (tmp_path / "run" / "model" / "config.json").is_file()
 
 
@@ -199,25 +205,29 @@ def test_a_checkpoint_with_other_weights_is_refused(shapes, tiny_run, tmp_path):
     checkpoint = tmp_path / "run" / "checkpoint.safetensors"
     with safe_open(checkpoint, "pt") as stored:
         renamed = {key.replace("model.towers.", "model."): stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
-    save_file(renamed, checkpoint, {"epochs_done": "2"})
+        notes = stored.metadata()
+    save_file(renamed, checkpoint, notes)
     with pytest.raises(UserError, match="another version"):
         train(shapes, TINY, tmp_path / "run", quiet=True)
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_epoch(shapes, tmp_path, monkeypatch):
-    class Broken(loop.InfoNCE):
-        calls = 0
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_batch(shapes, tmp_path, monkeypatch):
+    forward, calls = tasks.InfoNCE.forward, []
 
-        def forward(self, *inputs):
-            Broken.calls += 1
-            output = super().forward(*inputs)
-            return LossOutput.of(broken=output.total * float("nan")) if Broken.calls > 4 else output
+    def broken(self, *inputs):
+        calls.append(1)
+        output = forward(self, *inputs)
+        return LossOutput.of(broken=output.total * float("nan")) if len(calls) > 6 else output
 
-    monkeypatch.setattr(loop, "InfoNCE", Broken)
-    with pytest.raises(FloatingPointError, match=r"the loss is nan at step 4.*keeps the state after epoch 2"):
+    monkeypatch.setattr(tasks.InfoNCE, "forward", broken)
+    with pytest.raises(FloatingPointError, match=r"the loss is nan at step \d.*the batch is in .*batch-\d"):
         train(shapes, TINY, tmp_path / "run", quiet=True)
     assert (tmp_path / "run" / "checkpoint.safetensors").is_file()
     assert not (tmp_path / "run" / "model").exists()
+    kept = next((tmp_path / "run").glob("batch-*"))
+    batch = json.loads((kept / "batch.json").read_text())
+    assert len(batch["ids"]) == len(batch["texts"]) == TINY.batch_size
+    assert load_file(kept / "embeddings.safetensors")["images"].shape == (TINY.batch_size, TINY.embedding_width)
 
 
 @pytest.mark.parametrize(("setting", "value"), [
@@ -237,44 +247,18 @@ def test_epochs_follow_the_number_of_pictures():
 
 
 def test_the_learning_rate_rises_then_falls_to_near_zero():
-    rates = [loop._learning_rate(step, 100, TrainConfig()) for step in range(100)]
-    peak = rates.index(max(rates))
-    assert rates[peak] == pytest.approx(TrainConfig().peak_learning_rate)
+    shares = [share_of_peak(step, 100, TrainConfig()) for step in range(100)]
+    peak = shares.index(max(shares))
+    assert shares[peak] == pytest.approx(1)
     assert 8 <= peak <= 10
-    assert rates[:peak] == sorted(rates[:peak])
-    assert rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert 0 < rates[-1] < 0.01 * rates[peak]
+    assert shares[:peak] == sorted(shares[:peak])
+    assert shares[peak:] == sorted(shares[peak:], reverse=True)
+    assert 0 < shares[-1] < 0.01
 
 
-def test_equal_texts_share_a_group():
-    groups = loop._groups(["a", "b", "a", "c", "b"]).tolist()
-    assert [groups[0] == groups[2], groups[1] == groups[4], len(set(groups))] == [True, True, 3]
-
-
-def test_dropping_words_keeps_order_and_at_least_one():
-    choices = random.Random(0)
-    words = ["one", "two", "three", "four", "five"]
-    seen = {drop_words(" ".join(words), 0.5, choices) for _ in range(300)}
-    assert len(seen) > 20
-    for text in seen:
-        kept = text.split()
-        assert kept
-        assert kept == [word for word in words if word in kept]
-    assert drop_words("one two", 0.0, choices) == "one two"
-    assert drop_words("", 0.5, choices) == ""
-
-
-def test_views_follow_their_generator_and_differ_between_pictures():
-    picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)).repeat(2, 1, 1, 1)
-    one, again = (augment_images(picture, torch.Generator().manual_seed(3)) for _ in range(2))
-    assert torch.equal(one, again)
-    assert one.shape == picture.shape
-    assert not torch.allclose(one[0], one[1])
-
-
-def test_lines_of_unfinished_epochs_are_forgotten(tmp_path):
+def test_lines_of_unsaved_steps_are_forgotten(tmp_path):
     run = RunFolder(tmp_path)
-    for epoch in (1, 1, 2, 3):
-        run.log({"epoch": epoch})
-    run.drop_metrics_after(2)
-    assert [line["epoch"] for line in metrics(tmp_path)] == [1, 1, 2]
+    for step in (0, 1, 1, 2):
+        run.log({"step": step})
+    run.drop_metrics_from(2)
+    assert [line["step"] for line in metrics(tmp_path)] == [0, 1, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import warnings
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 import tyro
 
 from vector_universe.errors import UserError
-from vector_universe.training.config import TrainConfig
+from vector_universe.training.config import TrainConfig, read_config
+from vector_universe.training.recipes import recipe
 
 if TYPE_CHECKING:
     from vector_universe.evaluation import Evaluation
@@ -54,14 +56,49 @@ class Train:
     """Folder with images/ and metadata.csv (or Flickr8k's captions.txt), or 'emoji'."""
     out: Path
     """Run folder to write; an interrupted run continues."""
+    recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """A ready run whose settings are the defaults below: scratch, lora, locked_image, alignment, resnet_distilbert or
+    fusion; by itself lora for a given model, else scratch."""
+    settings: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """A run, or its config.json, whose settings are the defaults below instead."""
+    overfit_one_batch: bool = False
+    """Only see whether the model can learn one batch by heart: if not, something is wrong before any long run."""
     config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
 
     def run(self) -> None:
         from vector_universe.data import load_dataset
         from vector_universe.training import train
+        from vector_universe.training.overfit import overfit_one_batch
         self.config.check()
+        if self.settings is None:
+            name = self.recipe or ("lora" if self.config.model else "scratch")
+            print(f"recipe {name}" + ("" if self.recipe else " (chosen for you: --recipe takes another)"),
+                  file=sys.stderr)
+        if self.overfit_one_batch:
+            print(overfit_one_batch(load_dataset(self.data), self.config, self.out), file=sys.stderr)
+            return
         train(load_dataset(self.data), self.config, self.out)
         print(f"the model is in {self.out / 'model'}; next: vu evaluate {self.out} --data {self.data}", file=sys.stderr)
+
+
+def _train_from(arguments: list[str]) -> type[Train]:
+    """`Train` with the defaults of the recipe, or of the earlier run, that the command line names.
+
+    Raises:
+        UserError: there is no such recipe or run, or the recipe needs a model.
+    """
+    named = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in ("--recipe", "--settings", "--model"):
+        named.add_argument(name)
+    found, _ = named.parse_known_args(arguments)
+    start = read_config(found.settings) if found.settings else recipe(found.recipe, found.model)
+
+    @dataclass(frozen=True)
+    class TrainFrom(Train):
+        config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=lambda: start)
+
+    TrainFrom.__doc__ = Train.__doc__
+    return TrainFrom
 
 
 @dataclass(frozen=True)
@@ -200,10 +237,12 @@ VERBS: dict[str, Callable[..., Verb]] = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Run `vu` with `arguments` (default: the command line). Errors of the user end with one line and exit code 2."""
-    verb = tyro.extras.subcommand_cli_from_dict(
-        VERBS, prog="vu", args=arguments,
-        description="From a folder of pictures to a model of your own and a universe to search and see.")
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        verbs = VERBS | ({"train": _train_from(arguments)} if arguments[:1] == ["train"] else {})
+        verb = tyro.extras.subcommand_cli_from_dict(
+            verbs, prog="vu", args=arguments,
+            description="From a folder of pictures to a model of your own and a universe to search and see.")
         _quieten()
         verb.run()
     except (UserError, FloatingPointError) as error:

@@ -49,6 +49,22 @@ class LabelSets:
         """Number of rows with each label, int64 (L,)."""
         return torch.bincount(self.labels_K, minlength=self.vocabulary)
 
+    def take(self, rows: Sequence[int]) -> LabelSets:
+        """The labels of these rows, in this order; a row may come more than once."""
+        wanted_M = torch.as_tensor(rows, dtype=torch.int64, device=self.rows_K.device)
+        order_K = torch.argsort(self.rows_K, stable=True)
+        counts_B = self.counts_per_row()
+        starts_B = counts_B.cumsum(0) - counts_B
+        counts_M = counts_B[wanted_M]
+        new_rows_J = torch.repeat_interleave(torch.arange(len(wanted_M), device=wanted_M.device), counts_M)
+        within_J = torch.arange(len(new_rows_J), device=wanted_M.device) - (counts_M.cumsum(0) - counts_M)[new_rows_J]
+        incidences_J = order_K[starts_B[wanted_M][new_rows_J] + within_J]
+        return LabelSets(new_rows_J, self.labels_K[incidences_J], len(wanted_M), self.vocabulary)
+
+    def to(self, device: torch.device | str) -> LabelSets:
+        """The same on a device."""
+        return LabelSets(self.rows_K.to(device), self.labels_K.to(device), self.size, self.vocabulary)
+
     def multi_hot(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """The (B, L) matrix with 1 where the row has the label."""
         return torch.zeros(self.size, self.vocabulary, dtype=dtype,

@@ -117,6 +117,15 @@ def load_tokenizer(name: str | PathLike, hub: dict[str, Any]) -> PreTrainedToken
     return tokenizer
 
 
+def tower_config(name: str | PathLike) -> PretrainedConfig:
+    """The config of a model, without its weights.
+
+    Raises:
+        UserError: there is no such model, or transformers does not know its kind.
+    """
+    return auto_towers.config_of(read_config(name, {}))
+
+
 def plain(config: PretrainedConfig) -> dict:
     """A config as JSON would give it back, without what says nothing about the model."""
     settings = json.loads(json.dumps(config.to_dict()))

@@ -3,53 +3,51 @@
 from __future__ import annotations
 
 import math
-import random
-import shutil
 import time
-from collections import defaultdict
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
-from vector_universe.data import ImageTextDataset, Pixels, read_pixels
+from vector_universe.data import ImageTextDataset, load_dataset
 from vector_universe.errors import UserError
-from vector_universe.evaluation import prompts, retrieval
 from vector_universe.evaluation.geometry import geometry, gradient_shares
-from vector_universe.losses import InfoNCE
-from vector_universe.models import (
-    Adaptation,
-    DualEncoder,
-    DualEncoderConfig,
-    adapt,
-    load_run_model,
-    merge,
-    save_adapter,
-)
-from vector_universe.models.adaptation import check_adapter_gradients, default_mode, trainable_table
-from vector_universe.models.precision import use_bf16
-from vector_universe.training.checkpoint import load_checkpoint, save_checkpoint
+from vector_universe.losses import LossOutput
+from vector_universe.models import DualEncoder, load_run_model
+from vector_universe.models.adaptation import check_adapter_gradients
+from vector_universe.models.adapter_file import learned_state
+from vector_universe.training.cached_gradients import CachedGradients
+from vector_universe.training.checkpoint import Progress, load_checkpoint, save_checkpoint, write_tensors
 from vector_universe.training.config import TrainConfig
+from vector_universe.training.history import flat_figures
+from vector_universe.training.interrupt import Interruption
+from vector_universe.training.micro_batch import fitting_micro_batch, free_memory
 from vector_universe.training.monitor import SHARES_UP_TO, CollapseMonitor
+from vector_universe.training.optimisation import Plateau, set_rates, share_of_peak
 from vector_universe.training.progress import TrainingProgress
+from vector_universe.training.publish import publish
 from vector_universe.training.run_folder import RunFolder
-from vector_universe.training.views import augment_images, drop_words
+from vector_universe.training.setup import Setup, build_accelerator, set_up
+from vector_universe.training.tasks import Batch
+from vector_universe.training.trackers import Tracker, open_tracker
 
-LOG_EVERY = 10  # steps
-MAX_LOGIT_SCALE = math.log(100)  # CLIP's cap: above it training becomes unstable
+MAX_LOGIT_SCALE = math.log(100)  # CLIP's cap: training is unstable above it; a model that starts higher keeps its own
+CHECKPOINT_SECONDS = 60.0  # at least so long between two checkpoints within an epoch …
+CHECKPOINT_SHARE = 0.05  # … and at most this share of the time goes into them
 
 
 def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet: bool = False) -> DualEncoder:
     """Train a `DualEncoder`, new or pretrained, on the train split; validate on the validation split each epoch.
 
-    A run that was interrupted continues after its last whole epoch, with the same result as if it had not been; a
-    run that has finished is loaded. Everything about it is written to the folder `out` (see its README.md).
+    A run that was interrupted continues after its last checkpoint, with the same result bit for bit as if it had not
+    been; a run that has finished is loaded. Everything about it is written to the folder `out` (see its README.md).
 
     Args:
         dataset: examples; those whose image cannot be decoded are left out and listed in `skipped.csv`.
-        config: the settings.
+        config: the settings; `recipes` has ready ones.
         out: the run folder, new or begun with the same settings and data.
         quiet: print nothing.
 
@@ -58,175 +56,229 @@ def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet
 
     Raises:
         UserError: impossible settings, too little data, or `out` holds something else.
-        FloatingPointError: the loss became NaN or infinite.
+        FloatingPointError: the loss became NaN or infinite; the batch is kept in the folder.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after the step was finished and saved.
     """
     config.check()
     run = RunFolder(Path(out))
-    if len(dataset.split("train")) < 2:
-        raise UserError(f"{dataset.source} has {len(dataset.split('train'))} training images: at least 2 are needed")
-    run.begin(config, dataset)
-    progress = TrainingProgress(quiet)
+    images = len(dataset.split("train"))
+    if images < 2:
+        raise UserError(f"{dataset.source} has {images} training images: at least 2 are needed")
+    accelerator = build_accelerator(config)
+    config.batch_size_for(images, accelerator.num_processes)
+    progress = TrainingProgress(quiet or not accelerator.is_main_process)
+    if config.retain:
+        load_dataset(config.retain)  # before any work: whether it can be had
+    if accelerator.is_main_process:
+        run.begin(config, dataset)
+    accelerator.wait_for_everyone()
     if run.finished:
         progress.say(f"{run.path} is trained already: nothing to do")
         return load_run_model(run.path)
-
-    torch.manual_seed(config.seed)
-    pretrained = load_run_model(config.model) if config.model else None
-    with progress.decoding(len(dataset)) as advance:
-        pixels = read_pixels(dataset, pretrained.framing if pretrained else config.image_size, advance)
-    run.write_skipped([*dataset.skipped, *pixels.skipped])
-    training, validation = _of_split(pixels, "train"), _of_split(pixels, "validation")
-    if len(training.examples) < 2:
-        raise UserError(f"only {len(training.examples)} training images of {dataset.source} can be decoded: "
-                        f"see {run.path / 'skipped.csv'}")
-    texts = [prompts(example) for example in training.examples]
-    all_texts = [text for several in texts for text in several]
-    model = pretrained or DualEncoder.from_scratch(all_texts, DualEncoderConfig(
-        image_tower=config.image_tower, text_tower=config.text_tower, image_size=config.image_size,
-        embedding_width=config.embedding_width))
-    if cut := model.count_cut(all_texts):
-        progress.say(f"{cut} of {len(all_texts)} training texts are longer than the {model.config.max_text_tokens} "
-                     "tokens that the model reads: the rest of them is cut off")
-    if config.model:
-        adapt(model, _adaptation(config, model), base=config.model)
-        progress.trainable(trainable_table(model))
-    optimizer = torch.optim.AdamW(_parameter_groups(model, config.weight_decay), lr=config.peak_learning_rate)
-    accelerator = Accelerator(mixed_precision="bf16" if use_bf16(config.precision) else "no")
-    objective = InfoNCE()
-
-    epochs = config.epochs_for(len(training.examples))
-    batch_size = min(config.batch_size, len(training.examples))
-    steps_per_epoch = len(training.examples) // batch_size
-    total_steps = epochs * steps_per_epoch
-    pictures = torch.from_numpy(training.array)
-    epochs_done = 0
-    if run.checkpoint.is_file():
-        epochs_done = load_checkpoint(run.checkpoint, model, optimizer)
-        progress.say(f"continuing after epoch {epochs_done} of {epochs}")
-    run.drop_metrics_after(epochs_done)
-    monitor = CollapseMonitor.of_run(run.metrics)
-    model, optimizer = accelerator.prepare(model, optimizer)
-    progress.start(model, accelerator, dataset, batch_size, epochs, steps_per_epoch, epochs_done)
-
-    with progress:
-        for epoch in range(epochs_done, epochs):
-            model.train()
-            order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(_seed(config, epoch)))
-            for step_of_epoch in range(steps_per_epoch):
-                started = time.perf_counter()
-                step = epoch * steps_per_epoch + step_of_epoch
-                indices = order[step_of_epoch * batch_size:(step_of_epoch + 1) * batch_size]
-                # Every random choice is a function of seed and step: a resumed run repeats the uninterrupted one.
-                torch.manual_seed(_seed(config, step))  # dropout in pretrained towers
-                generator = torch.Generator().manual_seed(_seed(config, total_steps + step))
-                choices = random.Random(_seed(config, step))
-                chosen = [choices.choice(texts[i]) for i in indices]
-                seen = [drop_words(text, config.word_dropout, choices) for text in chosen]
-                batch = augment_images(model.normalise_pixels(pictures[indices].to(accelerator.device)), generator)
-
-                with accelerator.autocast():
-                    images_BD, texts_BD = model(batch, *model.tokenize(seen))
-                groups_B = _groups(chosen).to(accelerator.device)
-                try:
-                    loss = objective(images_BD, texts_BD, model.logit_scale, groups_B, groups_B)
-                    if not torch.isfinite(loss.total):
-                        raise FloatingPointError(f"the loss is {loss.total.item()}")
-                except FloatingPointError as error:
-                    raise FloatingPointError(f"{error} at step {step}: lower --learning-rate; {run.path} keeps the "
-                                             f"state after epoch {epoch}") from None
-                logged = step % LOG_EVERY == 0 or step == total_steps - 1
-                shares = gradient_shares(loss.parts, (images_BD, texts_BD)) if logged and (
-                    batch_size <= SHARES_UP_TO) else None  # before `backward`, which frees the graph
-                rate = _learning_rate(step, total_steps, config)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
-                optimizer.zero_grad()
-                accelerator.backward(loss.total)
-                if step == 0:
-                    check_adapter_gradients(model)
-                accelerator.clip_grad_norm_(model.parameters(), config.gradient_clip)
-                optimizer.step()
-                with torch.no_grad():
-                    model.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
-
-                pairs_per_second = batch_size / (time.perf_counter() - started)
-                progress.step(step, loss.total.item(), pairs_per_second)
-                if logged:
-                    figures = geometry(images_BD, texts_BD)
-                    run.log({"epoch": epoch + 1, "step": step, "loss": loss.total.item(), "learning_rate": rate,
-                             "logit_scale": model.logit_scale.exp().item(), "pairs_per_second": pairs_per_second}
-                            | {name: part.item() for name, part in loss.parts.items()}
-                            | {"geometry": figures.as_dict(), "gradient_shares": shares})
-                    for verdict in monitor.check(step, figures, shares):
-                        run.log({"epoch": epoch + 1, "step": step, "verdict": asdict(verdict)})
-                        progress.say(str(verdict))
-            validated = _validate(model, validation)
-            run.log({"epoch": epoch + 1, "step": step, "validation": validated})
-            save_checkpoint(run.checkpoint, model, optimizer, epoch + 1)
-            progress.epoch(epoch + 1, validated)
-
-    _publish(accelerator.unwrap_model(model), run)
-    if monitor.open:
-        progress.say(f"warning: trained, but with open warnings ({', '.join(monitor.open)}): see {run.metrics}")
-    return model.eval()
+    tracker = open_tracker(config.tracker if accelerator.is_main_process else "none", run.path, asdict(config))
+    setup = set_up(dataset, config, run, accelerator, progress)
+    try:
+        _Loop(setup, config, run, progress, dataset, tracker).run_all()
+        return publish(setup, config, run, dataset, progress)
+    finally:
+        tracker.close()
+        setup.close()
 
 
-def _of_split(pixels: Pixels, split: str) -> Pixels:
-    members = [i for i, example in enumerate(pixels.examples) if example.split == split]
-    return Pixels(pixels.array[members], [pixels.examples[i] for i in members], [])
+class _Loop:
+    """The steps of one run."""
+
+    def __init__(self, setup: Setup, config: TrainConfig, run: RunFolder, progress: TrainingProgress,
+                 dataset: ImageTextDataset, tracker: Tracker) -> None:
+        self.setup, self.config, self.run, self.progress, self.dataset = setup, config, run, progress, dataset
+        self.tracker = tracker
+        self.plateau, self.state = Plateau(config), Progress()
+        self.saved_at, self.saving_took = time.perf_counter(), 0.0
+        self.max_logit_scale = max(MAX_LOGIT_SCALE, setup.model.logit_scale.item())
+
+    def run_all(self) -> None:
+        """From where the run stands to its end."""
+        setup = self.setup
+        if self.run.checkpoint.is_file():
+            self.state = load_checkpoint(self.run.checkpoint, setup.model, setup.task, setup.optimizer, setup.average)
+            self.plateau.load(self.state.plateau)
+            self.progress.say(f"continuing after step {self.state.steps} of {setup.total_steps}")
+        if setup.processes.main:
+            self.run.drop_metrics_from(self.state.steps)
+        self.monitor = CollapseMonitor.of_run(self.run.metrics)
+        self.progress.start(setup, self.config, self.dataset, self.state.steps)
+        with Interruption() as self.interruption, ThreadPoolExecutor(1) as self.threads, self.progress:
+            for epoch in range(self.state.steps // setup.steps_per_epoch, setup.epochs):
+                self._epoch(epoch)
+                if self._ended_early():
+                    self.progress.say(f"stopped early after epoch {epoch + 1}: validation was best "
+                                      f"{self.state.bad_epochs} epochs ago")
+                    break
+        if self.monitor.open:
+            self.progress.say(f"warning: trained, but with open warnings ({', '.join(self.monitor.open)}): see "
+                              f"{self.run.metrics}")
+
+    def _epoch(self, epoch: int) -> None:
+        setup = self.setup
+        setup.model.train()
+        setup.task.train()
+        order = torch.randperm(len(setup.training), generator=torch.Generator().manual_seed(_seed(self.config, epoch)))
+        first = self.state.steps - epoch * setup.steps_per_epoch
+        batches = [self._batch(epoch, order, number) for number in range(first, setup.steps_per_epoch)]
+        if batches and not self.state.micro_batch:
+            self._find_micro_batch(batches[0])
+        ahead = self._gradients(self.state.steps, batches[0]) if batches else None
+        for number, batch in enumerate(batches):
+            assert ahead is not None
+            gradients, step = ahead, self.state.steps
+            more = number + 1 < len(batches)
+            ahead = self._step(epoch, step, batch, gradients, batches[number + 1] if more else None)
+            self.state.steps += 1
+            asked = setup.processes.any(self.interruption.asked)
+            if more and (asked or self._checkpoint_is_due()):
+                self._save()
+            if asked and more:
+                raise KeyboardInterrupt
+        self._validate(epoch)
+        self._save()
+        if setup.processes.any(self.interruption.asked):
+            raise KeyboardInterrupt
+
+    def _step(self, epoch: int, step: int, batch: Batch, gradients: CachedGradients, following: Batch | None
+              ) -> CachedGradients | None:
+        """One step; returns the next one, whose data is being prepared."""
+        setup, started = self.setup, time.perf_counter()
+        embeddings = gradients.embed()
+        torch.manual_seed(_seed(self.config, step, "loss"))
+        loss = self._loss(embeddings, batch, step)
+        watched = step % self.config.monitor_every == 0 or step == setup.total_steps - 1
+        shares = gradient_shares(loss.parts, (embeddings["images"], embeddings["texts"])) if watched and (
+            setup.batch_size <= SHARES_UP_TO) else None  # before `backward`, which frees the graph
+        share = share_of_peak(step, setup.total_steps, self.config) * self.plateau.factor
+        rate = set_rates(setup.optimizer, share)
+        setup.optimizer.zero_grad()
+        ahead = self._gradients(step + 1, following) if following else None
+        gradients.backward(loss.total)
+        setup.processes.sum_gradients((*setup.model.parameters(), *setup.task.parameters()))
+        if step == 0:
+            check_adapter_gradients(setup.model)
+        torch.nn.utils.clip_grad_norm_([*setup.model.parameters(), *setup.task.parameters()],
+                                       self.config.gradient_clip)
+        setup.optimizer.step()
+        with torch.no_grad():
+            setup.model.logit_scale.clamp_(0, self.max_logit_scale)
+        if setup.average is not None:
+            setup.average.update(step)
+        pair = [setup.processes.gather(embeddings[name]) for name in ("images", "texts")] if watched else None
+        if setup.processes.main:
+            seconds = time.perf_counter() - started
+            record: dict = {"epoch": epoch + 1, "step": step, "loss": loss.total.item(), "learning_rate": rate,
+                      "logit_scale": setup.model.logit_scale.exp().item(), "waiting": gradients.waiting / seconds,
+                      "pairs_per_second": setup.batch_size / seconds} | {
+                          name: part.item() for name, part in loss.parts.items()}
+            figures = geometry(*pair) if pair else None
+            if figures is not None:
+                record |= {"geometry": figures.as_dict(), "gradient_shares": shares}
+            self._log(record)
+            self.progress.step(record)
+            for verdict in self.monitor.check(step, figures, shares) if figures is not None else ():
+                self.run.log({"epoch": epoch + 1, "step": step, "verdict": asdict(verdict)})
+                self.progress.say(str(verdict))
+        return ahead
+
+    def _loss(self, embeddings: dict[str, Tensor], batch: Batch, step: int) -> LossOutput:
+        """The loss; where it is no number, the batch is kept for inspection.
+
+        Raises:
+            FloatingPointError: naming the step, the state that is kept, and what to try.
+        """
+        try:
+            loss = self.setup.task.loss(embeddings, batch)
+            if not torch.isfinite(loss.total):
+                raise FloatingPointError(f"the loss is {loss.total.item()}")
+        except FloatingPointError as error:
+            ids = [self.setup.examples[row].id for row in batch.rows]
+            kept = self.run.keep_batch(step, ids, list(batch.captions), embeddings)
+            raise FloatingPointError(f"{error} at step {step}: lower --learning-rate; the batch is in {kept}, and "
+                                     f"{self.run.path} keeps the state of its last checkpoint") from None
+        return loss
+
+    def _log(self, record: dict) -> None:
+        self.run.log(record)
+        self.tracker.log(flat_figures(record), record["step"])
+
+    def _validate(self, epoch: int) -> None:
+        """Measure the validation split, keep the best weights, and let schedule and early stopping take notice."""
+        setup, figures = self.setup, None
+        setup.model.eval()
+        setup.task.eval()
+        if setup.processes.main:
+            if setup.average is not None:
+                with setup.average.in_place():
+                    figures = setup.task.validate(setup.validation, setup.batch_size)
+            else:
+                figures = setup.task.validate(setup.validation, setup.batch_size)
+            self._log({"epoch": epoch + 1, "step": self.state.steps - 1, "validation": figures})
+            self.progress.epoch(epoch + 1, figures)
+        figures = setup.processes.of_main(figures)
+        if figures is None:
+            return
+        self.plateau.note(figures["loss"])
+        self.state.plateau = self.plateau.state()
+        now = [figures[setup.task.figure], -figures["loss"]]
+        better = now > self.state.best
+        self.state.bad_epochs = 0 if better else self.state.bad_epochs + 1
+        if better:
+            self.state.best = now
+            if self.config.keep == "best" and setup.processes.main:
+                weights = setup.average.average if setup.average is not None else learned_state(setup.model)
+                write_tensors(self.run.best, weights, {"epoch": str(epoch + 1)})
+
+    def _ended_early(self) -> bool:
+        return self.config.early_stopping is not None and self.state.bad_epochs >= self.config.early_stopping
+
+    def _checkpoint_is_due(self) -> bool:
+        pause = time.perf_counter() - self.saved_at
+        due = pause > max(CHECKPOINT_SECONDS, self.saving_took / CHECKPOINT_SHARE)
+        return self.setup.processes.any(due) if self.setup.processes.size > 1 else due
+
+    def _save(self) -> None:
+        started = time.perf_counter()
+        self.state.plateau = self.plateau.state()
+        if self.setup.processes.main:
+            save_checkpoint(self.run.checkpoint, self.setup.model, self.setup.task, self.setup.optimizer,
+                            self.setup.average, self.state)
+        self.saved_at = time.perf_counter()
+        self.saving_took = self.saved_at - started
+
+    def _batch(self, epoch: int, order: Tensor, number: int) -> Batch:
+        """This process's share of a batch."""
+        setup, size = self.setup, self.setup.batch_size
+        places = order[number * size:(number + 1) * size][setup.processes.share(size)].tolist()
+        return setup.task.batch(epoch, [setup.training[place] for place in places])
+
+    def _gradients(self, step: int, batch: Batch) -> CachedGradients:
+        first_row = self.setup.processes.share(self.setup.batch_size).start
+
+        def reseed(name: str, row: int) -> None:  # dropout: a function of seed, step and row, in any process
+            torch.manual_seed(_seed(self.config, step, f"{name} {first_row + row}"))
+
+        return CachedGradients(self.setup.task.encodings(batch), self.state.micro_batch, reseed, self.threads,
+                               self.setup.accelerator.autocast)
+
+    def _find_micro_batch(self, batch: Batch) -> None:
+        setup = self.setup
+        fitting = self.config.micro_batch
+        if fitting is None:
+            with setup.accelerator.autocast():
+                fitting = fitting_micro_batch(setup.task.encodings(batch), list(setup.model.parameters()),
+                                              free_memory(setup.accelerator.device))
+        self.state.micro_batch = setup.processes.of_main(fitting)
+        share = setup.batch_size // setup.processes.size
+        if self.state.micro_batch < share:
+            self.progress.say(f"{self.state.micro_batch} of {share} pairs are in memory at once: every other part of a "
+                              "step is done twice, the result stays the same")
 
 
-def _adaptation(config: TrainConfig, model: DualEncoder) -> Adaptation:
-    image, text = (default_mode(model, side) if mode == "auto" else mode  # type: ignore[arg-type]
-                   for side, mode in (("image", config.adapt_image), ("text", config.adapt_text)))
-    return Adaptation(image, text, config.last_k, config.lora_rank, config.lora_alpha, config.lora_dropout)
-
-
-def _parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
-    """What learns; decay matrices, leave biases, norms and the temperature alone."""
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    matrices = [parameter for parameter in learning if parameter.ndim >= 2]
-    others = [parameter for parameter in learning if parameter.ndim < 2]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-
-
-def _learning_rate(step: int, total_steps: int, config: TrainConfig) -> float:
-    warmup_steps = max(1, round(config.warmup * total_steps))
-    if step < warmup_steps:
-        return config.peak_learning_rate * (step + 1) / warmup_steps
-    falling = (step - warmup_steps) / (total_steps - warmup_steps)
-    return config.peak_learning_rate * (1 + math.cos(math.pi * falling)) / 2
-
-
-def _groups(texts: list[str]) -> Tensor:
-    """Integers that are equal where texts are."""
-    first = {text: position for position, text in reversed(list(enumerate(texts)))}
-    return torch.tensor([first[text] for text in texts])
-
-
-def _validate(model: DualEncoder, validation: Pixels) -> dict | None:
-    """Text → image retrieval on the validation split by one text an image; None when there is no such image."""
-    model.eval()
-    texts = [prompts(example)[0] for example in validation.examples]
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, text in enumerate(texts):
-        places[text].append(place)
-    figures = retrieval(model.embed_texts(texts), model.embed_pixels(validation.array), [places[t] for t in texts])
-    return figures.as_dict() if figures else None
-
-
-def _publish(model: DualEncoder, run: RunFolder) -> None:
-    """Put the adapter, if any, and the model in place, by a rename each: the model's says that the run has finished."""
-    if model.adapted is not None:
-        shutil.rmtree(run.adapter, ignore_errors=True)
-        save_adapter(model, run.path / "adapter.partial")
-        (run.path / "adapter.partial").rename(run.adapter)
-        merge(model)
-    temporary = run.path / "model.partial"
-    shutil.rmtree(temporary, ignore_errors=True)
-    model.save_pretrained(temporary)
-    temporary.rename(run.model)
-
-
-def _seed(config: TrainConfig, number: int) -> int:
-    return config.seed * 1_000_003 + number
+def _seed(config: TrainConfig, number: int, what: str = "order") -> int:
+    return zlib.crc32(f"{config.seed} {number} {what}".encode())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
-from accelerate import Accelerator
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,8 +17,13 @@ from vector_universe.data import ImageTextDataset
 from vector_universe.models.adaptation import TableRow
 from vector_universe.progress import counter, stages
 
+if TYPE_CHECKING:
+    from vector_universe.training.config import TrainConfig
+    from vector_universe.training.setup import Setup
+
 FIRST_LOSSES = 3  # so many are printed beside the chance line
 LINES = 12  # about so many epochs get a line of their own
+DATA_BOUND = 0.1  # of the time: above it the wait for data is worth a word
 
 
 class TrainingProgress:
@@ -30,7 +35,7 @@ class TrainingProgress:
                             TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
                             console=self.console, transient=True, disable=quiet or not self.console.is_terminal)
         self.loss = float("nan")
-        self.speed = 0.0
+        self.speed = self.waiting = 0.0
 
     def say(self, line: str) -> None:
         """Print one line."""
@@ -51,18 +56,19 @@ class TrainingProgress:
             table.add_row(row.part, row.mode, f"{row.trainable:,}", f"{row.total:,}", f"{row.share:.2%}")
         self.console.print(table)
 
-    def start(self, model: torch.nn.Module, accelerator: Accelerator, dataset: ImageTextDataset, batch_size: int,
-              epochs: int, steps_per_epoch: int, epochs_done: int) -> None:
-        """Say what is about to run, on what device."""
-        parameters = sum(parameter.numel() for parameter in model.parameters())
+    def start(self, setup: Setup, config: TrainConfig, dataset: ImageTextDataset, steps_done: int) -> None:
+        """Say what is about to run, on what device and why."""
+        parameters = sum(parameter.numel() for parameter in setup.model.parameters())
+        device, processes = setup.accelerator.device, setup.processes.size
+        why = "" if device.type != "cpu" else " (no GPU that torch can use)"
         self.say(dataset.summary())
-        self.say(f"{parameters / 1e6:.1f}M parameters on {accelerator.device}, {torch.get_num_threads()} threads, "
-                 f"precision {'bf16' if accelerator.mixed_precision == 'bf16' else 'fp32'}; "
-                 f"{epochs} epochs of {steps_per_epoch} steps, batch {batch_size}")
-        self.chance = math.log(batch_size)
-        self.epochs = epochs
-        self.task = self.bar.add_task("training", total=epochs * steps_per_epoch, note="",
-                                      completed=epochs_done * steps_per_epoch)
+        self.say(f"{parameters / 1e6:.1f}M parameters on {device}{why}, "
+                 + (f"{processes} processes, " if processes > 1 else "") + f"{torch.get_num_threads()} threads, "
+                 f"precision {'bf16' if setup.accelerator.mixed_precision == 'bf16' else 'fp32'}; "
+                 f"{setup.epochs} epochs of {setup.steps_per_epoch} steps, batch {setup.batch_size}")
+        self.chance = math.log(setup.batch_size)
+        self.epochs = setup.epochs
+        self.task = self.bar.add_task("training", total=setup.total_steps, note="", completed=steps_done)
 
     def __enter__(self) -> None:
         self.bar.start()
@@ -70,20 +76,25 @@ class TrainingProgress:
     def __exit__(self, *exception: object) -> None:
         self.bar.stop()
 
-    def step(self, step: int, loss: float, pairs_per_second: float) -> None:
-        """Move the bar on; print the first losses beside the loss of pure chance, ln B."""
-        self.loss = loss
-        self.speed = pairs_per_second if not self.speed else 0.9 * self.speed + 0.1 * pairs_per_second
+    def step(self, record: dict) -> None:
+        """Move the bar on; print the first losses beside the loss of pure chance, ln B, where it is that."""
+        step, self.loss, speed = record["step"], record["loss"], record["pairs_per_second"]
+        self.speed = 0.9 * self.speed + 0.1 * speed if self.speed else speed
+        self.waiting = 0.9 * self.waiting + 0.1 * record["waiting"]
         if step < FIRST_LOSSES:
-            self.say(f"step {step}: loss {loss:.3f} (chance is ln B = {self.chance:.3f})")
-        self.bar.update(self.task, completed=step + 1, note=f"loss {loss:.3f}  {self.speed:.0f} pairs/s")
+            chance = f" (chance is ln B = {self.chance:.3f})" if "image_to_text" in record else ""
+            self.say(f"step {step}: loss {self.loss:.3f}{chance}")
+        self.bar.update(self.task, completed=step + 1, note=f"loss {self.loss:.3f}  {self.speed:.0f} pairs/s")
 
     def epoch(self, epoch: int, validation: dict | None) -> None:
         """Print a line for every few epochs and the last."""
         if epoch % max(1, self.epochs // LINES) and epoch < self.epochs:
             return
-        line = f"epoch {epoch}/{self.epochs}: loss {self.loss:.3f}, {self.speed:.0f} pairs/s"
-        if validation:
+        bound = f", {self.waiting:.0%} of it waiting for data" if self.waiting > DATA_BOUND else ""
+        line = f"epoch {epoch}/{self.epochs}: loss {self.loss:.3f}, {self.speed:.0f} pairs/s{bound}"
+        if validation and "recall_at_10" in validation:
             line += (f"; validation recall@10 {validation['recall_at_10']:.3f} among {validation['candidates']} "
                      f"(chance {validation['chance_at_10']:.3f})")
+        elif validation:
+            line += f"; validation mAP of labels {validation['average_precision']:.3f}"
         self.say(line)

@@ -9,6 +9,10 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
 from vector_universe.data import ImageTextDataset, SkippedRow, write_skipped
 from vector_universe.errors import UserError
 from vector_universe.folders import claim_folder, replace_text
@@ -27,10 +31,13 @@ Trained on **{summary}**.
 | `adapter/` | of a run that began from a given model: what it learned, by itself; `load_adapter(base, "adapter")` |
 | `config.json` | every setting; the same settings and data give the same model |
 | `data.json` | source, fingerprint and counts of the data |
+| `kernel/` | of a run with the objective fusion: what scores labels; `KernelKL.load("kernel")` |
+| `retention.json` | of a run with `retain`: what was gained here and lost there, for blends with the base |
 | `skipped.csv` | rows that were left out, and why |
-| `metrics.jsonl` | one line a logged step (`loss`, `geometry`), an epoch (`validation`), a warning (`verdict`) |
+| `curves.html` | how it went, drawn; there once training has finished |
+| `metrics.jsonl` | a line a step (`loss`), some steps (`geometry`), an epoch (`validation`), a warning (`verdict`) |
 | `environment.json` | versions of the software |
-| `checkpoint.safetensors` | state after the last whole epoch; the same command continues from it |
+| `checkpoint.safetensors` | where the run stands; the same command continues from it |
 
 Next: `vu evaluate {run} --data {source}`, then `vu index {run} --data {source} --out universe`.
 """
@@ -43,7 +50,10 @@ class RunFolder:
         self.path = path
         self.model = path / "model"
         self.adapter = path / "adapter"
+        self.cache = path / "cache"  # gone when training ends
         self.checkpoint = path / "checkpoint.safetensors"
+        self.best = path / "best.safetensors"
+        self.kernel = path / "kernel"
         self.metrics = path / "metrics.jsonl"
 
     @property
@@ -58,7 +68,7 @@ class RunFolder:
             UserError: the folder holds something else, or a run with another config or other data.
         """
         claim_folder(self.path, "run")
-        settings = asdict(config)
+        settings = json.loads(json.dumps(asdict(config)))  # as they are read back
         data = {"source": dataset.source, "fingerprint": dataset.fingerprint, "summary": dataset.summary()}
         before = self._read("config.json"), self._read("data.json")
         if before[0] is not None and before[1] is not None:
@@ -83,11 +93,22 @@ class RunFolder:
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
-    def drop_metrics_after(self, epochs_done: int) -> None:
-        """Forget lines of epochs that a kill left half done, so that every step stands there once."""
+    def drop_metrics_from(self, steps: int) -> None:
+        """Forget lines of steps that a kill left unsaved, so that every step stands there once."""
         if self.metrics.is_file():
             lines = self.metrics.read_text().splitlines(keepends=True)
-            replace_text(self.metrics, "".join(line for line in lines if _epoch(line) <= epochs_done))
+            replace_text(self.metrics, "".join(line for line in lines if _step(line) < steps))
+
+    def keep_batch(self, step: int, ids: list[str], texts: list[str], embeddings: dict[str, Tensor]) -> Path:
+        """Keep a batch that made the loss no number: ids and texts to look at, and its embeddings."""
+        folder = self.path / f"batch-{step}"
+        folder.mkdir(exist_ok=True)
+        bad = {name: (~torch.isfinite(rows_BD).all(1)).nonzero()[:, 0].tolist() for name, rows_BD in embeddings.items()}
+        replace_text(folder / "batch.json", json.dumps(
+            {"step": step, "ids": ids, "texts": texts, "rows_with_nan": bad}, indent=2, ensure_ascii=False) + "\n")
+        save_file({name: rows_BD.detach().cpu().contiguous() for name, rows_BD in embeddings.items()},
+                  folder / "embeddings.safetensors")
+        return folder
 
     def _read(self, name: str) -> dict | None:
         try:
@@ -99,8 +120,8 @@ class RunFolder:
         replace_text(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def _epoch(line: str) -> float:
+def _step(line: str) -> float:
     try:
-        return json.loads(line)["epoch"]
+        return json.loads(line)["step"]
     except (ValueError, KeyError):  # a line cut short by a kill
         return float("inf")

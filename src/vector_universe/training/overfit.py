@@ -1,0 +1,71 @@
+"""The self-test of a run: a model that cannot learn one batch by heart will not learn a data set."""
+
+from __future__ import annotations
+
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from vector_universe.data import ImageTextDataset
+from vector_universe.errors import UserError
+from vector_universe.evaluation.geometry import geometry
+from vector_universe.training.cached_gradients import CachedGradients
+from vector_universe.training.config import TrainConfig
+from vector_universe.training.optimisation import set_rates
+from vector_universe.training.progress import TrainingProgress
+from vector_universe.training.run_folder import RunFolder
+from vector_universe.training.setup import build_accelerator, set_up
+
+STEPS, WARMUP = 200, 20
+BATCH = 16
+ENOUGH = 0.95  # of the batch's texts find their image first
+
+
+def overfit_one_batch(dataset: ImageTextDataset, config: TrainConfig, out: str | Path) -> str:
+    """Train on the same views of the same few pairs until each text finds its image; nothing is kept.
+
+    Args:
+        dataset: its first training pictures make the batch.
+        config: of the run that is to be tried; batch size, views, dropout and epochs do not count.
+        out: named in messages only.
+
+    Returns:
+        what was reached, in how many steps.
+
+    Raises:
+        UserError: the batch was not learned in 200 steps, with what to look at.
+    """
+    same = replace(config, batch_size=None, micro_batch=None, image_views="none", word_dropout=0.0,
+                   encoder_dropout=0.0, projection_dropout=0.0, lora_dropout=0.0, modality_dropout=0.0, views=1,
+                   retain=None, wise_ft=None)
+    train_rows = [i for i, split in enumerate(dataset.table["split"]) if split == "train"][:BATCH]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as threads:
+        run = RunFolder(Path(folder))
+        setup = set_up(dataset.select(train_rows), same, run, build_accelerator(same), TrainingProgress())
+        try:
+            batch = setup.task.batch(0, setup.training)
+            distinct = len(set(batch.captions)) / len(batch.captions)
+            setup.task.train()
+            for step in range(STEPS):
+                gradients = CachedGradients(setup.task.encodings(batch), len(setup.training) + 10_000,
+                                            lambda *_: None, threads, setup.accelerator.autocast)
+                embeddings = gradients.embed()
+                loss = setup.task.loss(embeddings, batch)
+                figures = geometry(embeddings["images"], embeddings["texts"])
+                if figures.recall_at_1 >= ENOUGH * distinct:
+                    return (f"one batch of {len(batch.rows)} pairs was learned by heart in {step} steps: loss "
+                            f"{loss.total.item():.3f}, {figures.recall_at_1:.0%} of its texts find their image first")
+                set_rates(setup.optimizer, min(1.0, (step + 1) / WARMUP))
+                setup.optimizer.zero_grad()
+                gradients.backward(loss.total)
+                torch.nn.utils.clip_grad_norm_([*setup.model.parameters(), *setup.task.parameters()],
+                                               config.gradient_clip)
+                setup.optimizer.step()
+        finally:
+            setup.close()
+    raise UserError(f"after {STEPS} steps on one batch of {len(batch.rows)} pairs only {figures.recall_at_1:.0%} of "
+                    f"its texts find their image first (loss {loss.total.item():.3f}): try a higher --learning-rate, "
+                    f"and look whether pictures and texts belong together before you train {out}")

@@ -1,0 +1,170 @@
+"""Everything that a run needs before its first step: data kept, model and task made, optimiser, schedule."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from vector_universe.data import ImageTextDataset
+from vector_universe.data.example import Example
+from vector_universe.data.frame_store import FrameStore
+from vector_universe.errors import UserError
+from vector_universe.evaluation import prompts
+from vector_universe.models import DualEncoder, adapt, load_run_model
+from vector_universe.models.adaptation import trainable_table
+from vector_universe.models.cut import TowerCut
+from vector_universe.models.dropout import encoder_dropout
+from vector_universe.models.precision import use_bf16
+from vector_universe.training.activation_cache import ActivationCache
+from vector_universe.training.config import TrainConfig
+from vector_universe.training.optimisation import WeightAverage, build_optimizer
+from vector_universe.training.processes import Processes
+from vector_universe.training.progress import TrainingProgress
+from vector_universe.training.run_folder import RunFolder
+from vector_universe.training.sides import ImageSide, ReadBack, TextSide
+from vector_universe.training.start import adaptation_of, new_model
+from vector_universe.training.tasks import Task, build_task
+from vector_universe.training.views import ImageViews
+
+GB = 1_000_000_000
+
+
+@dataclass
+class Setup:
+    """A run that is ready to go.
+
+    Attributes:
+        training, validation: rows of the examples.
+        total_steps: of the whole run; `steps_per_epoch` of them an epoch.
+    """
+
+    accelerator: Accelerator
+    processes: Processes
+    model: DualEncoder
+    task: Task
+    optimizer: torch.optim.Optimizer
+    average: WeightAverage | None
+    examples: list[Example]
+    training: list[int]
+    validation: list[int]
+    batch_size: int
+    steps_per_epoch: int
+    epochs: int
+    caches: list  # what keeps files while the run goes on
+    cache_folder: Path
+
+    @property
+    def total_steps(self) -> int:
+        return self.epochs * self.steps_per_epoch
+
+    def close(self) -> None:
+        """Remove what the run kept on disk for itself."""
+        for cache in self.caches:
+            cache.close()
+        if self.processes.main:
+            shutil.rmtree(self.cache_folder, ignore_errors=True)
+
+
+def set_up(dataset: ImageTextDataset, config: TrainConfig, run: RunFolder, accelerator: Accelerator,
+           progress: TrainingProgress) -> Setup:
+    """Decode, load or make the model, and say what is about to happen.
+
+    Raises:
+        UserError: too little data, a model that cannot be had, or an objective without the labels that it needs.
+    """
+    processes = Processes(accelerator)
+    torch.manual_seed(config.seed)
+    given = load_run_model(config.model) if config.model else None
+    used = dataset.select([i for i, split in enumerate(dataset.table["split"]) if split != "test"])
+    model = given or new_model(config, [text for example in used.split("train") for text in prompts(example)])
+    budget = int(config.cache_gb * GB) if config.cache else 0
+    with progress.decoding(len(used)) as advance:
+        store = FrameStore.build(list(used), model.framing, run.cache / f"frames-{processes.rank}", budget, advance)
+    if processes.main:
+        run.write_skipped([*dataset.skipped, *store.skipped])
+    training = [row for row, example in enumerate(store.examples) if example.split == "train"]
+    validation = [row for row, example in enumerate(store.examples) if example.split == "validation"]
+    if len(training) < 2:
+        raise UserError(f"only {len(training)} training images of {dataset.source} can be decoded: "
+                        f"see {run.path / 'skipped.csv'}")
+    texts = [prompts(example) for example in store.examples]
+    training_texts = [text for row in training for text in texts[row]]
+    if cut := model.count_cut(training_texts):
+        progress.say(f"{cut} of {len(training_texts)} training texts are longer than the "
+                     f"{model.config.max_text_tokens} tokens that the model reads: the rest of them is cut off")
+    if given is not None:
+        adapt(model, adaptation_of(config, model), base=str(config.model))
+    model.to(accelerator.device).train()
+
+    caches: list = [store]
+    read_back = {side: _read_back(model, side, config, budget - store.bytes, run.cache, processes, caches)
+                 for side in ("image", "text")}
+    transform = image_views(config, model, frozen=_cut(model, "image") is not None)
+    images = ImageSide(model, store, transform, config.seed, _views(config, model, "image"), read_back["image"])
+    texts_side = TextSide(model, texts, 0.0 if _views(config, model, "text") == 1 and config.views is None
+                          else config.word_dropout, config.seed, _views(config, model, "text"), read_back["text"])
+    for one in (images, texts_side):
+        _check_cut(one, training, progress)
+    task = build_task(model, images, texts_side, store.examples, config, processes.group).to(accelerator.device)
+    if given is not None:
+        progress.trainable(trainable_table(model))
+    if config.encoder_dropout:
+        for side in ("image", "text"):
+            encoder_dropout(model, side, config.encoder_dropout)  # type: ignore[arg-type]
+    epochs, batch_size = config.epochs_for(len(training)), config.batch_size_for(len(training), processes.size)
+    steps_per_epoch = len(training) // batch_size
+    average = WeightAverage(model, config.ema) if config.ema else None
+    return Setup(accelerator, processes, model, task, build_optimizer(model, task, config), average, store.examples,
+                 training, validation, batch_size, steps_per_epoch, epochs, caches, run.cache)
+
+
+def build_accelerator(config: TrainConfig) -> Accelerator:
+    """The device, the processes and the precision of a run."""
+    cpu = not torch.accelerator.is_available()  # said aloud, as accelerate joins processes without a GPU only then
+    return Accelerator(cpu=cpu, mixed_precision="bf16" if use_bf16(config.precision) else "no")
+
+
+def image_views(config: TrainConfig, model: DualEncoder, frozen: bool) -> ImageViews:
+    """How pictures vary: what is asked for, or what suits the model."""
+    kind = config.image_views
+    if kind == "auto":
+        kind = "none" if frozen and config.views is None else "square_crop" if model.framing.fit == "crop" else "gentle"
+    return ImageViews(kind, config.flip, config.colour, config.blur)
+
+
+def _cut(model: DualEncoder, side: str) -> TowerCut | None:
+    return TowerCut.of(model, side) if model.adapted is not None else None  # type: ignore[arg-type]
+
+
+def _views(config: TrainConfig, model: DualEncoder, side: str) -> int | None:
+    """How many views of an example there are: one where a frozen part is read back, new ones each epoch elsewhere."""
+    return config.views or (1 if _cut(model, side) is not None else None)
+
+
+def _read_back(model: DualEncoder, side: str, config: TrainConfig, budget: int, folder: Path, processes: Processes,
+               caches: list) -> ReadBack | None:
+    """Where the frozen part of a tower ends, and a place to keep what it makes; None where nothing is frozen."""
+    cut = _cut(model, side)
+    if cut is None or not config.cache:
+        return None
+    cache = ActivationCache(folder / f"{side}-{processes.rank}", max(0, budget // 2))
+    caches.append(cache)
+    return ReadBack(cut, cache)
+
+
+def _check_cut(side: ImageSide | TextSide, training: list[int], progress: TrainingProgress) -> None:
+    """Say whether the frozen part is read back; where a tower's form does not allow it, do without."""
+    if side.read_back is None:
+        return
+    inputs = (tensor.to(side.model.device) for tensor in side.inputs(training[:4], 0))
+    if side.read_back.cut.check(*inputs):
+        progress.say(f"the frozen part of the {side.side} tower is computed once for each view and read back")
+    else:
+        progress.say(f"the {side.side} tower cannot be read back from its frozen part: it runs whole in every step")
+        side.read_back = None
+
+
