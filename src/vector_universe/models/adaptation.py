@@ -31,7 +31,7 @@ class Adaptation:
     Modes: "frozen" keeps the whole side, tower and projection: its vectors stay as they are (LiT, Zhai et al. 2022).
     "lora" adds a low-rank update B·A·alpha/rank to the attention of each block (Hu et al. 2022) and trains the
     projection. "last_k" trains the last k blocks and what follows them, norms and projection. "full" trains all.
-    The temperature learns unless both sides are frozen.
+    The temperature learns unless both sides are frozen. A fusion head is left as it is: it learns unless it was frozen.
     """
 
     image: Mode = "lora"
@@ -65,7 +65,7 @@ class Adaptation:
 
 @dataclass(frozen=True)
 class Adapted:
-    """What `adapt` did to a model, and to which: an adapter fits no other one."""
+    """What `adapt` did to a model, and to which: an adapter fits no other one. Fusion heads make no other one of it."""
 
     adaptation: Adaptation
     base: str
@@ -107,11 +107,15 @@ def adapt(model: DualEncoder, adaptation: Adaptation, base: str = "") -> DualEnc
     targets = [name for side in SIDES if adaptation.mode(side) == "lora" for name in lora_targets(model, side,
                                                                                                 adaptation.targets)]
     learning = [name for side in SIDES for name in _learning_modules(model, side, adaptation)]
-    model.adapted = Adapted(adaptation, base, model.fingerprint())
+    model.adapted = Adapted(adaptation, base, model.tower_fingerprint())
+    fusion = [parameter for name, parameter in model.named_parameters()
+              if name.startswith("fusion.") and parameter.requires_grad]  # injection freezes it
     if targets:
         _inject_lora(model, targets, adaptation)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(".lora_" in name)
+    for parameter in fusion:
+        parameter.requires_grad_(True)
     for name in learning:
         model.get_submodule(name).requires_grad_(True)
     if any(adaptation.mode(side) != "frozen" for side in SIDES):
@@ -158,17 +162,18 @@ def default_mode(model: DualEncoder, side: Side) -> Mode:
 
 
 def trainable_table(model: DualEncoder) -> list[TableRow]:
-    """How many parameters learn: a row for each side, tower and projection together, and one for all."""
+    """How many parameters learn: a row for each side, tower and projection together; the fusion head, if any; all."""
     rows = []
     for side in SIDES:
         tower, projections = model.towers.modules_of(side)
         names = tuple(f"towers.{name}." for name in (tower, *projections))
         mine = [parameter for name, parameter in model.named_parameters() if name.startswith(names)]
         mode = model.adapted.adaptation.mode(side) if model.adapted else "full"
-        rows.append(TableRow(side, mode, sum(p.numel() for p in mine if p.requires_grad), sum(p.numel() for p in mine)))
-    everything = list(model.parameters())
-    return [*rows, TableRow("all", "", sum(p.numel() for p in everything if p.requires_grad),
-                            sum(p.numel() for p in everything))]
+        rows.append(_row(side, mode, mine))
+    if model.fusion is not None:
+        head = list(model.fusion.parameters())
+        rows.append(_row("fusion", "full" if any(p.requires_grad for p in head) else "frozen", head))
+    return [*rows, _row("all", "", list(model.parameters()))]
 
 
 def check_adapter_gradients(model: DualEncoder) -> None:
@@ -209,6 +214,11 @@ def merge(model: DualEncoder) -> DualEncoder:
     model.adapted = None
     model.requires_grad_(True)
     return model.train(model.training)
+
+
+def _row(part: str, mode: str, parameters: list[nn.Parameter]) -> TableRow:
+    return TableRow(part, mode, sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+                    sum(parameter.numel() for parameter in parameters))
 
 
 def _learning_modules(model: DualEncoder, side: Side, adaptation: Adaptation) -> list[str]:

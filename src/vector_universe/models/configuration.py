@@ -11,6 +11,7 @@ from vector_universe.errors import UserError
 
 OWN_IMAGE_TOWERS = ("convnet", "vit")
 OWN_TEXT_TOWERS = ("bag_of_words", "transformer")
+FUSION_SETTINGS = ("kind", "hidden_width", "rank")
 AUTO = "auto"  # a tower that is any `AutoModel`, built from its own config
 
 
@@ -41,6 +42,7 @@ class DualEncoderConfig(PretrainedConfig):
             too an embedding depends on nothing but its own input.
         logit_scale_init: starting value of the learned exp(t) that multiplies cosines (CLIP: 1/0.07).
         image_fit, image_shortest_edge, image_resampling, image_mean, image_std: see `Framing`.
+        fusion: kind, hidden_width and rank of the `FusionHead` that the model carries; None without one.
     """
 
     model_type = "vector_universe_dual_encoder"
@@ -53,7 +55,8 @@ class DualEncoderConfig(PretrainedConfig):
                  projection_dropout: float = 0.0, embedding_width: int = 256, freeze_batch_norm: bool = False,
                  logit_scale_init: float = 14.2857, image_fit: Fit = "pad", image_shortest_edge: int | None = None,
                  image_resampling: str = "bicubic", image_mean: tuple[float, ...] = (0.5, 0.5, 0.5),
-                 image_std: tuple[float, ...] = (0.25, 0.25, 0.25), **hugging_face: Any) -> None:
+                 image_std: tuple[float, ...] = (0.25, 0.25, 0.25), fusion: dict | None = None,
+                 **hugging_face: Any) -> None:
         self.pretrained_config = pretrained_config
         self.image_tower = image_tower
         self.image_tower_config = image_tower_config
@@ -78,6 +81,7 @@ class DualEncoderConfig(PretrainedConfig):
         self.image_resampling = image_resampling
         self.image_mean = list(image_mean)
         self.image_std = list(image_std)
+        self.fusion = fusion
         super().__init__(**hugging_face)  # the base class's own settings, as transformers asks of every config
 
     @property
@@ -99,6 +103,9 @@ class DualEncoderConfig(PretrainedConfig):
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise UserError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(allowed)}")
+        if self.fusion is not None and set(self.fusion) != set(FUSION_SETTINGS):
+            raise UserError(f"fusion has {', '.join(sorted(self.fusion)) or 'no settings'}: give "
+                            f"{', '.join(FUSION_SETTINGS)}, or None for no fusion head")
         own_tower = self.pretrained_config is None and self.image_tower in OWN_IMAGE_TOWERS
         if own_tower and (self.image_size % 16 or not 64 <= self.image_size <= 224):
             raise UserError(f"image_size is {self.image_size}: choose a multiple of 16 between 64 and 224")

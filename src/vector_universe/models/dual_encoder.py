@@ -18,8 +18,10 @@ from vector_universe.data.decode_ahead import decode_ahead
 from vector_universe.data.framing import Framing
 from vector_universe.data.images import ImageSource
 from vector_universe.errors import UserError
-from vector_universe.models.configuration import DualEncoderConfig
+from vector_universe.models.configuration import FUSION_SETTINGS, DualEncoderConfig
 from vector_universe.models.fingerprint import fingerprint_of
+from vector_universe.models.fusion import FusionHead, FusionHeadConfig
+from vector_universe.models.fusion_inputs import INPUTS, fuse_by_mean
 from vector_universe.models.initialise import initialise
 from vector_universe.models.precision import autocast
 from vector_universe.models.pretrained import Parts, Source, build_towers, join_towers, load_tokenizer, load_whole
@@ -45,6 +47,7 @@ class DualEncoder(PreTrainedModel):
     Attributes:
         towers: what is inside; see `Towers`.
         tokenizer: turns texts into token ids.
+        fusion: makes one vector of an image, its title and its burnt-in text; None where the model has learned none.
         adapted: what `adapt` did to the model; None for a plain one.
     """
 
@@ -58,6 +61,8 @@ class DualEncoder(PreTrainedModel):
         super().__init__(config)
         config.check()
         self.towers = towers or build_towers(config)
+        self.fusion = None if config.fusion is None else FusionHead(
+            FusionHeadConfig(width=config.embedding_width, **config.fusion))
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self.adapted: Adapted | None = None
         self.post_init()  # new weights alone: transformers knows those that were loaded
@@ -227,6 +232,55 @@ class DualEncoder(PreTrainedModel):
                 rows[places] = self.encode_texts(*self._padded([found.rows[place] for place in places])).cpu().numpy()
         return rows
 
+    # ---- fusion ----
+
+    def add_fusion(self, kind: Literal["concat", "gated", "bilinear"] = "gated", hidden_width: int = 256,
+                   rank: int = 64) -> FusionHead:
+        """Give the model a new fusion head, in place of one that it may have; a new one gives the mean.
+
+        Raises:
+            UserError: the kind is unknown, or a size is not positive.
+        """
+        head = FusionHead(FusionHeadConfig(kind=kind, width=self.config.embedding_width, hidden_width=hidden_width,
+                                           rank=rank))
+        self.set_fusion(head)
+        return head
+
+    def set_fusion(self, head: FusionHead | None) -> None:
+        """Make a head part of the model, on its device and in its type; None takes the model's own away.
+
+        Raises:
+            UserError: the head is of another width.
+        """
+        width = self.config.embedding_width
+        if head is not None and head.config.width != width:
+            raise UserError(f"the fusion head is of width {head.config.width}, and the model embeds in {width} "
+                            "dimensions: train the head on vectors of this model")
+        self.fusion = None
+        if head is not None:
+            nn.Module.to(head, self.device, self.dtype)
+            self.fusion = head.train(self.training)
+        self.config.fusion = None if head is None else {name: getattr(head.config, name) for name in FUSION_SETTINGS}
+
+    def fuse_vectors(self, image_ND: np.ndarray | None = None, title_ND: np.ndarray | None = None,
+                     ocr_ND: np.ndarray | None = None) -> np.ndarray:
+        """One vector for each image with its title and burnt-in text: float32 unit rows (N, D).
+
+        By the fusion head; without one, the normalised mean of what is there.
+
+        Args:
+            image_ND: unit rows of the images, as of `embed_images`; a row of zeros is missing; None if all are.
+            title_ND, ocr_ND: the same of titles, and of the text read off the images.
+
+        Raises:
+            ValueError: nothing is given, shapes do not match, a row is neither of length 1 nor zeros, or a row has no
+                input at all.
+        """
+        if self.fusion is not None:
+            return self.fusion.fuse(image_ND, title_ND, ocr_ND)
+        return fuse_by_mean({name: rows_ND for name, rows_ND in zip(INPUTS, (image_ND, title_ND, ocr_ND), strict=True)
+                             if rows_ND is not None})
+
     # ---- what it is made of ----
 
     def parts(self, side: Side) -> TowerParts:
@@ -253,6 +307,11 @@ class DualEncoder(PreTrainedModel):
     def fingerprint(self) -> str:
         """A hash of config, tokenizer and weights: two models with the same one give the same vectors."""
         return fingerprint_of(self.config, self.tokenizer, self.state_dict())
+
+    def tower_fingerprint(self) -> str:
+        """The fingerprint that the model has, or would have, without a fusion head."""
+        return fingerprint_of(self.config, self.tokenizer, {name: weight for name, weight in self.state_dict().items()
+                                                            if not name.startswith("fusion.")})
 
     @classmethod
     def _of(cls, parts: Parts) -> DualEncoder:

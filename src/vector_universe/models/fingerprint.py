@@ -18,8 +18,13 @@ _CIRCUMSTANCES = ("transformers_version", "architectures", "dtype", "_name_or_pa
 
 def fingerprint_of(config: DualEncoderConfig, tokenizer: PreTrainedTokenizerBase | None,
                    weights: Mapping[str, Tensor]) -> str:
-    """16 hexadecimal digits of a hash of config, vocabulary and weights."""
+    """16 hexadecimal digits of a hash of config, vocabulary and weights.
+
+    A fusion head counts if its weights are among `weights`.
+    """
     settings = {key: value for key, value in config.to_dict().items() if key not in _CIRCUMSTANCES}
+    if not any(name.startswith("fusion.") for name in weights):
+        del settings["fusion"]  # without a head: the fingerprint of a model from before there were any
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     if tokenizer is not None:
         digest.update(repr(sorted(tokenizer.get_vocab().items())).encode())

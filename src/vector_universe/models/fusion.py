@@ -12,8 +12,15 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers import initialization as init
 
 from vector_universe.errors import UserError
+from vector_universe.models.fusion_inputs import (
+    INPUTS,
+    as_inputs,
+    check_arrays,
+    mean_inputs,
+    stack_inputs,
+    unit_rows,
+)
 
-INPUTS = ("image", "title", "ocr")
 KINDS = ("concat", "gated", "bilinear")
 
 
@@ -93,13 +100,9 @@ class FusionHead(PreTrainedModel):
         """
         given = dict(zip(INPUTS, (image_BD, title_BD, ocr_BD), strict=True))
         masks = dict(zip(INPUTS, (image_present_B, title_present_B, ocr_present_B), strict=True))
-        inputs_BMD, present_BM = _stack(given, masks, self.config.width)
-        mean_BD = inputs_BMD.sum(dim=1) / present_BM.sum(dim=1, keepdim=True)
-        fused_BD = self.body(inputs_BMD, present_BM, mean_BD)
-        # Inputs may cancel each other out: then the first one that is there speaks for the row.
-        first_BD = inputs_BMD[torch.arange(len(inputs_BMD), device=inputs_BMD.device), present_BM.int().argmax(dim=1)]
-        cancelled_B1 = torch.linalg.vector_norm(fused_BD.detach(), dim=1, keepdim=True) < 1e-6
-        return F.normalize(torch.where(cancelled_B1, first_BD, fused_BD), dim=1)
+        inputs_BMD, present_BM = stack_inputs(given, masks, self.config.width)
+        fused_BD = self.body(inputs_BMD, present_BM, mean_inputs(inputs_BMD, present_BM))
+        return unit_rows(fused_BD, inputs_BMD, present_BM)
 
     @torch.inference_mode()
     def fuse(self, image_vectors_ND: np.ndarray | None = None, title_vectors_ND: np.ndarray | None = None,
@@ -150,7 +153,7 @@ class _Gated(nn.Module):
         self.output = _Output(config.hidden_width, len(INPUTS) * config.width, bias=False)
 
     def forward(self, inputs_BMD: Tensor, present_BM: Tensor, mean_BD: Tensor) -> Tensor:
-        logits_BMD = self.output(self.hidden(inputs_BMD, present_BM)).reshape(inputs_BMD.shape)
+        logits_BMD = _linear(self.output, self.hidden(inputs_BMD, present_BM)).reshape(inputs_BMD.shape)
         gates_BMD = logits_BMD.masked_fill(~present_BM[:, :, None], -torch.inf).softmax(dim=1)
         return (gates_BMD * inputs_BMD).sum(dim=1)
 
@@ -163,7 +166,7 @@ class _Bilinear(nn.Module):
 
     def forward(self, inputs_BMD: Tensor, present_BM: Tensor, mean_BD: Tensor) -> Tensor:
         scaled_BMD = inputs_BMD * inputs_BMD.shape[2] ** 0.5  # elements of variance 1, as the initial weights expect
-        image_BR, title_BR, ocr_BR = (factor(scaled_BMD[:, m]) for m, factor in enumerate(self.factors))
+        image_BR, title_BR, ocr_BR = (_linear(factor, scaled_BMD[:, m]) for m, factor in enumerate(self.factors))
         # A missing input is a row of zeros, and with it every product that it is part of.
         products_BR = image_BR * title_BR + image_BR * ocr_BR + title_BR * ocr_BR
         return mean_BD + _scaled(self.output, products_BR)
@@ -178,7 +181,8 @@ class _Hidden(nn.Module):
 
     def forward(self, inputs_BMD: Tensor, present_BM: Tensor) -> Tensor:
         scaled_BMD = inputs_BMD * inputs_BMD.shape[2] ** 0.5
-        return F.gelu(self.linear(torch.cat([scaled_BMD.flatten(1), present_BM.to(scaled_BMD.dtype)], dim=1)))
+        given_BI = torch.cat([scaled_BMD.flatten(1), present_BM.to(scaled_BMD.dtype)], dim=1)
+        return F.gelu(_linear(self.linear, given_BI))
 
 
 def _scaled(output: nn.Linear, features_BR: Tensor) -> Tensor:
@@ -187,63 +191,10 @@ def _scaled(output: nn.Linear, features_BR: Tensor) -> Tensor:
     A step of Adam moves every weight alike: the outputs, sums over R features, by R times as much. The elements that
     they are added to, those of unit rows, are of size 1/√D. Undivided, the sum drowns the mean within a few steps.
     """
-    return output(features_BR) / output.weight.numel() ** 0.5
+    return _linear(output, features_BR) / output.weight.numel() ** 0.5
 
 
-def as_inputs(vectors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The arguments of `FusionHead.forward` for unit rows by input, of which those of zeros are missing."""
-    return ({f"{name}_BD": rows_BD for name, rows_BD in vectors.items()}
-            | {f"{name}_present_B": rows_BD.any(dim=1) for name, rows_BD in vectors.items()})
-
-
-def check_arrays(arrays: dict[str, np.ndarray]) -> None:
-    """At least one array by input, all (N, D).
-
-    Raises:
-        ValueError: naming the array that does not fit.
-    """
-    if not arrays:
-        raise ValueError("give at least one of image_vectors_ND, title_vectors_ND and ocr_vectors_ND")
-    first = next(iter(arrays))
-    for name, array in arrays.items():
-        if array.ndim != 2 or array.shape != arrays[first].shape:
-            raise ValueError(f"{name}_vectors_ND is {array.shape}, {first}_vectors_ND is {arrays[first].shape}: "
-                             "all must be N rows of width D")
-
-
-def _stack(given: dict[str, Tensor | None], masks: dict[str, Tensor | None], width: int) -> tuple[Tensor, Tensor]:
-    """All inputs as (B, M, D), zeros where missing, and whether they are there (B, M)."""
-    first = next((name for name, rows_BD in given.items() if rows_BD is not None), None)
-    if first is None:
-        raise ValueError("give at least one of image_BD, title_BD and ocr_BD")
-    like_BD = given[first]
-    assert like_BD is not None
-    inputs, present = [], []
-    for name, rows_BD in given.items():
-        mask_B = masks[name]
-        if rows_BD is None:
-            if mask_B is not None:
-                raise ValueError(f"{name}_present_B is given without {name}_BD")
-            inputs.append(torch.zeros_like(like_BD, dtype=torch.float32))
-            present.append(torch.zeros(len(like_BD), dtype=torch.bool, device=like_BD.device))
-            continue
-        if rows_BD.ndim != 2 or rows_BD.shape != (len(like_BD), width):
-            raise ValueError(f"{name}_BD is {tuple(rows_BD.shape)}: it must be {(len(like_BD), width)}, as many rows "
-                             f"as {first}_BD and the head's own width")
-        if mask_B is None:
-            mask_B = torch.ones(len(rows_BD), dtype=torch.bool, device=rows_BD.device)
-        if mask_B.shape != rows_BD.shape[:1] or mask_B.dtype != torch.bool:
-            raise ValueError(f"{name}_present_B must hold {len(rows_BD)} bools: it is {mask_B.dtype} "
-                             f"{tuple(mask_B.shape)}")
-        clean_BD = torch.where(mask_B[:, None], rows_BD.float(), 0)
-        wrong_B = mask_B & ~((torch.linalg.vector_norm(clean_BD.detach(), dim=1) - 1).abs() <= 1e-2)  # NaN is wrong
-        if wrong_B.any():
-            row = int(wrong_B.nonzero()[0])
-            raise ValueError(f"row {row} of {name}_BD is not of length 1: normalise it, or say in {name}_present_B "
-                             "that it is missing")
-        inputs.append(clean_BD)
-        present.append(mask_B)
-    inputs_BMD, present_BM = torch.stack(inputs, dim=1), torch.stack(present, dim=1)
-    if not present_BM.any(dim=1).all():
-        raise ValueError(f"row {int((~present_BM.any(dim=1)).nonzero()[0])} has neither image nor title nor OCR text")
-    return inputs_BMD, present_BM
+def _linear(layer: nn.Module, rows_BI: Tensor) -> Tensor:
+    """The layer in float32, even where the model it belongs to is stored in less."""
+    assert isinstance(layer, nn.Linear)
+    return F.linear(rows_BI, layer.weight.float(), None if layer.bias is None else layer.bias.float())

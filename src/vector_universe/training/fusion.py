@@ -15,7 +15,8 @@ from vector_universe.losses.checks import check_embeddings
 from vector_universe.losses.feature_maps import LinearKernel
 from vector_universe.losses.kernel_kl import KernelKL
 from vector_universe.losses.label_sets import LabelSets
-from vector_universe.models.fusion import INPUTS, FusionHead, FusionHeadConfig, as_inputs, check_arrays
+from vector_universe.models.fusion import FusionHead, FusionHeadConfig
+from vector_universe.models.fusion_inputs import INPUTS, as_inputs, check_arrays
 
 
 @dataclass(frozen=True)
