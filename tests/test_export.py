@@ -109,6 +109,59 @@ def test_the_card_says_what_it_is(run, tmp_path, capsys):
         assert text in body
 
 
+def test_the_card_shows_what_was_evaluated_the_test_split_first(run, small_folder, tmp_path, capsys):
+    main(["evaluate", str(run), "--data", str(small_folder), "--json"])
+    shown = capsys.readouterr()
+    assert f"the figures are in {run / 'evaluation.json'}" in shown.err
+    stored = json.loads((run / "evaluation.json").read_text())
+    data = load_dataset(small_folder)
+    assert stored["figures"] == json.loads(shown.out)
+    assert (stored["source"], stored["fingerprint"]) == (str(small_folder), data.fingerprint)
+    assert stored["model_fingerprint"] == load_run_model(run).fingerprint()
+    assert stored["settings"]["device"] == "cpu"
+    export(run, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert f"Measured by `vu evaluate` on {data.summary()} (fingerprint {data.fingerprint})" in card
+    assert str(small_folder) not in card  # a folder of one machine
+    assert "after the last epoch" not in card
+    rows = [line.split(" | ") for line in card.split("Text → image:")[1].splitlines() if line.startswith("| ")]
+    assert [row[0] for row in rows[1:4]] == ["| test", "| test among all", "| validation"]
+    figures = stored["figures"]["text_to_image"]["test"]
+    assert rows[1][3] == f"{figures['recall_at_10']:.4g}"
+    assert rows[1][-1] == f"{figures['candidates']} |"
+    (run / "evaluation.json").write_text("{}")  # damaged: as if it were not there
+    export(run, tmp_path / "again")
+    assert "after the last epoch" in (tmp_path / "again" / "README.md").read_text()
+    (run / "evaluation.json").unlink()
+
+
+def test_evaluation_writes_into_no_other_folder_than_a_run(small_folder, tmp_path):
+    save_tiny("clip", tmp_path / "base")
+    before = sorted((tmp_path / "base").iterdir())
+    main(["evaluate", str(tmp_path / "base"), "--data", str(small_folder), "--json"])
+    assert sorted((tmp_path / "base").iterdir()) == before
+
+
+@pytest.mark.parametrize("format", ["transformers", "sentence-transformers"])
+def test_a_fusion_head_stays_behind_and_is_spoken_of(format, tmp_path, capsys):
+    save_tiny("clip", tmp_path / "base")
+    model = DualEncoder.from_pretrained(tmp_path / "base")
+    model.add_fusion("bilinear")
+    model.save_pretrained(tmp_path / "fused")
+    main(["export", str(tmp_path / "fused"), "--out", str(tmp_path / "out"), "--format", format])
+    card = (tmp_path / "out" / "README.md").read_text()
+    for text in (capsys.readouterr().err, card):
+        assert "The model's fusion head (bilinear)" in text
+        assert "stays behind" in text
+    _, report = CLIPModel.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    again = DualEncoder.from_pretrained(tmp_path / "out")
+    assert again.fusion is None
+    np.testing.assert_allclose(again.embed_texts(TEXTS), model.embed_texts(TEXTS), atol=1e-6)
+    assert export(tmp_path / "base", tmp_path / "plain").left_behind is None
+    assert "stays behind" not in (tmp_path / "plain" / "README.md").read_text()
+
+
 def test_a_model_that_no_run_made(tmp_path):
     save_tiny("clip", tmp_path / "base")
     export(tmp_path / "base", tmp_path / "out")

@@ -25,7 +25,6 @@ from vector_universe.models import (
 )
 from vector_universe.models.adaptation import trainable_table
 from vector_universe.models.adapter_file import learned_state
-from vector_universe.models.export import export
 from vector_universe.models.fusion import KINDS
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from PIL import Image
 from transformers import DistilBertConfig, ViTConfig
 
 from tests import pretrained
-from vector_universe import DualEncoder, UserError
+from vector_universe import DualEncoder, TrainConfig, UserError, load_dataset, train
 from vector_universe.cli import main
 from vector_universe.models import DualEncoderConfig, load_run_model, onnx_export
 from vector_universe.models.export import export
@@ -94,6 +95,65 @@ def test_the_card_s_example_runs_without_torch(exported):
     found, model = np.load(out / "found.npz"), load_run_model(source)
     np.testing.assert_allclose(found["texts"], model.embed_texts(TEXTS), atol=1e-5)
     assert (found["images"] @ model.embed_images([picture()]).T).item() > 0.995
+
+
+def export_checked(source, out):
+    """Export, and compare both files with the model once more, in numbers of our own."""
+    pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+    pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
+    exported = export(source, out, "onnx")
+    model = load_run_model(source)
+    ids, mask = model.tokenize(TEXTS)
+    pixels = model.normalise_pixels(torch.from_numpy(model.framing.pixels(picture(70, 50))[None].copy()))
+    with torch.no_grad():
+        images_BD, texts_BD = model(pixels, ids, mask)
+    [found] = session(out / "image.onnx").run(None, {"pixel_values": pixels.numpy()})
+    np.testing.assert_allclose(found, images_BD, atol=1e-5)
+    [found] = session(out / "text.onnx").run(None, {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})
+    np.testing.assert_allclose(found, texts_BD, atol=1e-5)
+    return exported, (out / "README.md").read_text()
+
+
+def test_a_run_trained_by_lora_is_exported_merged(small_folder, tmp_path):
+    save_kind("clip", tmp_path / "base")
+    config = TrainConfig(model=str(tmp_path / "base"), epochs=1, batch_size=16, precision="fp32", learning_rate=1e-2)
+    train(load_dataset(small_folder), config, tmp_path / "run", quiet=True)
+    exported, card = export_checked(tmp_path / "run", tmp_path / "out")
+    before, after = load_run_model(tmp_path / "base"), load_run_model(tmp_path / "run")
+    assert not np.allclose(before.embed_texts(TEXTS), after.embed_texts(TEXTS), atol=1e-3)
+    assert f"Both files were run when they were written. {exported.parity}, between" in card
+    assert "| adapt_image | lora |" in card
+    assert b"lora" not in (tmp_path / "out" / "text.onnx").read_bytes()
+
+
+def test_pictures_that_are_cut_from_larger_ones(tmp_path):
+    """shortest_edge above the crop: the card's example and the numbers beside it cut as the model does."""
+    save_kind("clip", tmp_path / "model")
+    (tmp_path / "model" / "preprocessor_config.json").write_text(json.dumps({
+        "image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 44}, "resample": 3,
+        "crop_size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.25] * 3}))
+    model = load_run_model(tmp_path / "model")
+    assert (model.framing.shortest_edge, model.framing.size) == (44, 32)
+    _, card = export_checked(tmp_path / "model", tmp_path / "out")
+    settings = json.loads((tmp_path / "out" / "preprocessor_config.json").read_text())
+    assert settings["size"] == {"shortest_edge": 44}
+    assert settings["crop_size"] == {"height": 32, "width": 32}
+    picture(70, 50).save(tmp_path / "out" / "picture.png")
+    example = card.split("```python\n")[1].split("```")[0].replace("picture.jpg", "picture.png")
+    done = subprocess.run([sys.executable, "-c", example + "\nnp.save('found.npy', images)"], cwd=tmp_path / "out",
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (np.load(tmp_path / "out" / "found.npy") @ model.embed_images([picture(70, 50)]).T).item() > 0.995
+
+
+def test_a_fusion_head_stays_behind(tmp_path):
+    save_kind("convnet x bag of words", tmp_path / "model")
+    model = load_run_model(tmp_path / "model")
+    model.add_fusion("concat")
+    model.save_pretrained(tmp_path / "fused")
+    exported, card = export_checked(tmp_path / "fused", tmp_path / "out")
+    assert exported.left_behind in card
+    assert "fusion head (concat)" in card
 
 
 def test_other_vectors_are_refused_and_leave_nothing(tmp_path, monkeypatch):

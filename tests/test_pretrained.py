@@ -18,6 +18,7 @@ from transformers import (
     DistilBertModel,
     ResNetConfig,
     ResNetModel,
+    Siglip2Config,
     ViTConfig,
 )
 
@@ -276,6 +277,13 @@ def test_a_name_that_is_nowhere(monkeypatch):
         load_run_model("nobody/nothing")
     with pytest.raises(UserError, match="there is no such folder"):
         load_run_model("a/b/c")
+
+
+def test_a_siglip_2_of_variable_resolution_is_refused_with_the_way_out(clip):
+    (clip / "config.json").write_text(json.dumps(Siglip2Config().to_dict()))
+    with pytest.raises(UserError, match=r"is a SigLIP 2 of variable resolution \(NaFlex\), which is not supported: "
+                                        r"take .* a fixed resolution, such as google/siglip2-base-patch16-224"):
+        load_run_model(clip)
 
 
 def test_pickled_weights_are_refused(clip):

@@ -103,7 +103,7 @@ def _train_from(arguments: list[str]) -> type[Train]:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure how well a model finds images by text and texts by image."""
+    """Measure how well a model finds images by text and texts by image; a run folder keeps the figures."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """What `vu train` wrote, or a pretrained CLIP or SigLIP: a folder or a hub name."""
@@ -114,7 +114,7 @@ class Evaluate:
 
     def run(self) -> None:
         from vector_universe.data import load_dataset
-        from vector_universe.evaluation import evaluate
+        from vector_universe.evaluation import evaluate, store_evaluation
         from vector_universe.models import load_run_model
         from vector_universe.progress import counter, stages
         model, dataset = load_run_model(self.model), load_dataset(self.data)
@@ -125,6 +125,9 @@ class Evaluate:
         else:
             print(dataset.summary())
             _print_evaluation(evaluation)
+        stored = store_evaluation(Path(self.model), model, dataset, evaluation)
+        if stored:
+            print(f"the figures are in {stored}, for the model card of `vu export`", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -171,9 +174,10 @@ class Export:
 
     def run(self) -> None:
         from vector_universe.models.export import export
-        parity = export(self.model, self.out, self.format)
-        if parity:
-            print(parity, file=sys.stderr)
+        exported = export(self.model, self.out, self.format)
+        for note in (exported.parity, exported.left_behind):
+            if note:
+                print(note, file=sys.stderr)
         print(f"the model and its card are in {self.out}", file=sys.stderr)
 
 

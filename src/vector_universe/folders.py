@@ -49,6 +49,12 @@ def check_folder(path: Path, kind: str) -> dict[str, Any]:
     return found
 
 
+def folder_kind(path: Path) -> str | None:
+    """What the marker of a folder says it is; None where there is no folder, or none of ours."""
+    kind = (_marker(path) or {}).get("kind")
+    return kind if isinstance(kind, str) else None
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write a small file by one rename: a kill leaves the old or the new, never half."""
     partial = path.with_name(path.name + ".partial")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,20 +15,34 @@ from vector_universe.data.framing import RESAMPLING, Framing
 from vector_universe.errors import UserError
 from vector_universe.models.dual_encoder import DualEncoder
 from vector_universe.models.load import load_run_model
-from vector_universe.models.model_card import model_card
+from vector_universe.models.model_card import fusion_left_behind, model_card
 from vector_universe.models.onnx_export import Parity, require_onnx, write_onnx
 from vector_universe.models.whole import WholeModel, is_siglip
 
 Format = Literal["transformers", "sentence-transformers", "onnx"]
 
 
-def export(source: str | Path, out: str | Path, format: Format = "transformers") -> Parity | None:
+@dataclass(frozen=True)
+class Exported:
+    """What there is to say of an export.
+
+    Attributes:
+        parity: how close the ONNX files come to the model; None for other formats.
+        left_behind: what of the model the format has no place for; None if nothing.
+    """
+
+    parity: Parity | None
+    left_behind: str | None
+
+
+def export(source: str | Path, out: str | Path, format: Format = "transformers") -> Exported:
     """Write a model as a folder that other libraries load, with the same vectors.
 
     The folder has the weights, tokenizer, preprocessor_config.json and a model card, README.md.
     "transformers": config.json and safetensors for `CLIPModel.from_pretrained` or `AutoModel.from_pretrained`.
     "sentence-transformers": these, and `SentenceTransformer(out)`, whose vectors are normalised.
     "onnx": image.onnx and text.onnx, of any model; see `write_onnx`.
+    A fusion head stays behind, and the card says so.
 
     Args:
         source: a run folder, or any folder or hub name that `DualEncoder.from_pretrained` takes.
@@ -35,7 +50,7 @@ def export(source: str | Path, out: str | Path, format: Format = "transformers")
         format: who is to read it.
 
     Returns:
-        How close the ONNX files come to the model; None for other formats.
+        what there is to say of it.
 
     Raises:
         UserError: `out` is not empty, there is no model, it is made of two joined towers (but for "onnx"), or
@@ -60,14 +75,14 @@ def export(source: str | Path, out: str | Path, format: Format = "transformers")
         else:
             raise UserError(f"the model in {source} is made of two towers, for which {format} has no class: export it "
                             "with --format onnx, or train from a CLIP or SigLIP (--model)")
-        (partial / "README.md").write_text(model_card(model, Path(source), format), encoding="utf-8")
+        (partial / "README.md").write_text(model_card(model, Path(source), format, parity), encoding="utf-8")
     except BaseException:  # a Ctrl-C too leaves nothing behind
         shutil.rmtree(partial)
         raise
     if out.is_dir():
         out.rmdir()
     os.replace(partial, out)
-    return parity
+    return Exported(parity, fusion_left_behind(model))
 
 
 def _write_whole(model: DualEncoder, towers: WholeModel, folder: Path, format: Format) -> None:

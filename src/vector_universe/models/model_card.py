@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from vector_universe.models.card_figures import figures
 from vector_universe.models.dual_encoder import DualEncoder
+from vector_universe.models.onnx_export import Parity
 from vector_universe.models.onnx_usage import onnx_usage
 from vector_universe.models.source import read_json
 
@@ -24,13 +26,14 @@ vectors = model.encode(["a red circle"]), model.encode([Image.open("picture.jpg"
 }
 
 
-def model_card(model: DualEncoder, source: Path, format: str) -> str:
+def model_card(model: DualEncoder, source: Path, format: str, parity: Parity | None = None) -> str:
     """Markdown with YAML front matter, as the Hugging Face hub reads it.
 
     Args:
         model: the model that is exported.
         source: the run folder that it is from; of any other folder the card says only what the model itself says.
         format: "transformers", "sentence-transformers" or "onnx".
+        parity: how close the ONNX files come to the model.
     """
     run = (source / "vector_universe.json").is_file()
     settings, data = (_read(source / name) if run else {} for name in ("config.json", "data.json"))
@@ -50,7 +53,12 @@ def model_card(model: DualEncoder, source: Path, format: str) -> str:
              f"# {source.resolve().name}", "",
              f"An embedding model for images and texts: vectors of {model.config.embedding_width} numbers, pictures of "
              f"{model.config.image_size} pixels, texts of up to {model.config.max_text_tokens} tokens. Cosines compare "
-             "them.", "", "```python", use, "```", "", "## Base and licence", ""]
+             "them.", "", "```python", use, "```"]
+    if parity:
+        lines += ["", f"Both files were run when they were written. {parity}, between numbers of unit vectors."]
+    if left_behind := fusion_left_behind(model):
+        lines += ["", "## What is not here", "", left_behind]
+    lines += ["", "## Base and licence", ""]
     if base:
         fingerprint = f" (fingerprint {adapter['base_fingerprint']})" if adapter else ""
         lines += [f"Adapted from `{Path(base).name if Path(base).exists() else base}`{fingerprint}. " + (
@@ -65,14 +73,17 @@ def model_card(model: DualEncoder, source: Path, format: str) -> str:
         lines += ["", "## Settings", "", "| setting | value |", "|---|---|",
                   *(f"| {name} | {'by itself' if settings[name] is None else settings[name]} |"
                     for name in _SETTINGS if name in settings)]
-    figures = _figures(source)
-    lines += ["", "## Figures", ""]
-    if figures:
-        lines += ["Text → image retrieval on the validation split, after the last epoch:", "", "| figure | value |",
-                  "|---|---|", *(f"| {name} | {value:.4g} |" for name, value in figures.items())]
-    else:
-        lines += ["None were measured in training: there was no validation split, or this is no run."]
+    lines += ["", "## Figures", "", *figures(source)]
     return "\n".join(lines) + "\n"
+
+
+def fusion_left_behind(model: DualEncoder) -> str | None:
+    """What an export leaves out of a model with a fusion head, for people; None of one without."""
+    if model.fusion is None:
+        return None
+    return (f"The model's fusion head ({model.fusion.config.kind}), which makes one vector of an image, its title and "
+            "the text burnt into it, stays behind: no class of this format has one. Images and texts are embedded here "
+            "as by the model itself; for fused vectors load the model with DualEncoder.from_pretrained.")
 
 
 def _license(base: str) -> str | None:
@@ -88,16 +99,6 @@ def _license(base: str) -> str | None:
     front = text.split("---")[1] if text.startswith("---") else ""
     found = [line.split(":", 1)[1].strip() for line in front.splitlines() if line.startswith("license:")]
     return found[0].strip("'\"") or None if found else None
-
-
-def _figures(source: Path) -> dict[str, float]:
-    """The validation of the last epoch in metrics.jsonl."""
-    try:
-        lines = [json.loads(line) for line in (source / "metrics.jsonl").read_text().splitlines()]
-    except (OSError, ValueError):
-        return {}
-    found = [line["validation"] for line in lines if line.get("validation")]
-    return {name: value for name, value in found[-1].items() if isinstance(value, int | float)} if found else {}
 
 
 def _read(path: Path) -> dict[str, Any]:
