@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from os import PathLike
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
 from vector_universe.losses.base import LossOutput, Objective
 from vector_universe.losses.checks import check_embeddings
+from vector_universe.losses.kernel_file import read_kernel, unreadable, write_kernel
 from vector_universe.losses.label_sets import LabelSets
 
 
@@ -55,6 +59,31 @@ class KernelKL(Objective):
         self.smoothing = smoothing
         self.logit_adjustment = logit_adjustment
         self.register_buffer("prior_L", None if label_frequencies_L is None else _normalised(label_frequencies_L))
+
+    def save(self, folder: str | PathLike) -> None:
+        """Write the kernel, what it learned, and the label frequencies, as JSON and safetensors.
+
+        Raises:
+            ValueError: the kernel is one of one's own.
+            OSError: the folder cannot be written.
+        """
+        settings = {"smoothing": self.smoothing, "logit_adjustment": self.logit_adjustment}
+        write_kernel(Path(folder), self.kernel, settings, self.state_dict())
+
+    @classmethod
+    def load(cls, folder: str | PathLike) -> KernelKL:
+        """Read what `save` wrote: the same distributions to the bit, on the CPU and in evaluation mode.
+
+        Raises:
+            UserError: there is no kernel, or its files are damaged or do not fit each other.
+        """
+        stored = read_kernel(Path(folder))
+        try:
+            objective = cls(stored.kernel, label_frequencies_L=stored.tensors.get("prior_L"), **stored.objective)
+            objective.load_state_dict(stored.tensors, assign=True)  # as stored: not normalised again, nor converted
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise unreadable(Path(folder), error) from error
+        return objective.eval()
 
     def distribution(self, fused_BD: Tensor, vocabulary_LD: Tensor) -> Tensor:
         """P̂ (B, L), by which to rank the labels of each row; float32, or float64 if the rows are.
