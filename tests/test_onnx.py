@@ -130,7 +130,7 @@ def test_pictures_that_are_cut_from_larger_ones(tmp_path):
     """shortest_edge above the crop: the card's example and the numbers beside it cut as the model does."""
     save_kind("clip", tmp_path / "model")
     (tmp_path / "model" / "preprocessor_config.json").write_text(json.dumps({
-        "image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 44}, "resample": 3,
+        "do_center_crop": True, "size": {"shortest_edge": 44}, "resample": 3,
         "crop_size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.25] * 3}))
     model = load_run_model(tmp_path / "model")
     assert (model.framing.shortest_edge, model.framing.size) == (44, 32)
