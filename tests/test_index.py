@@ -30,6 +30,8 @@ WIDTH = 48
 class FakeModel:
     """Images by the colours of a 4×4 grid, texts by a hash; quick, and exact about broken images."""
 
+    fusion = None
+
     def __init__(self, name="one"):
         self.name = name
 

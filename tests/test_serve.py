@@ -38,6 +38,8 @@ ODD_ID = "set/가 'x'; DROP?.png"
 class FakeModel:
     """Images by their 16 × 1 grey profile, texts by a hash."""
 
+    fusion = None
+
     def embed_images(self, images, batch_size=256):
         rows = [np.asarray(decode_image(image).convert("L").resize((WIDTH, 1)), np.float32).ravel() for image in images]
         return _unit(np.stack(rows) - 120)

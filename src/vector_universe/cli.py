@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vector_universe.evaluation import Evaluation
     from vector_universe.index import Hit
 
+_SHOWN_OCR = 80  # characters of burnt-in text in a table
 Source = Annotated[str, tyro.conf.arg(metavar="SRC")]
 
 
@@ -141,7 +142,10 @@ class Index:
     out: Path
     """Folder of the universe to write."""
     overwrite: bool = False
-    """Replace a universe of another model or other data."""
+    """Replace a universe of another model, other data or other vectors."""
+    vectors: Literal["auto", "image", "fused"] = "auto"
+    """What stands for an item: its image alone, or image, title and burnt-in text fused; 'auto' is 'fused' for a model
+    with a fusion head."""
     ocr: bool = False
     """Read the text burnt into the images and keep it with them; needs the extra 'ocr'."""
 
@@ -154,7 +158,7 @@ class Index:
         with stages() as progress:
             if self.ocr:
                 dataset = read_ocr(dataset, advance=counter(progress, "reading burnt-in text", len(dataset)))
-            universe = Universe.build(model, dataset, self.out, model_folder=self.model,
+            universe = Universe.build(model, dataset, self.out, model_folder=self.model, vectors=self.vectors,
                                       overwrite=self.overwrite, progress=progress)
         print(universe.describe(), file=sys.stderr)
         print(f"next: vu search {self.out} \"…\", or vu serve {self.out}", file=sys.stderr)
@@ -183,7 +187,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Search:
-    """Find the images that match a text, an image, or both."""
+    """Find the images that match a text, an image, or both, or that have certain words burnt in."""
 
     universe: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="UNIVERSE")]
     """What `vu index` wrote."""
@@ -191,10 +195,13 @@ class Search:
     """What to look for."""
     image: Path | None = None
     """A picture to look for."""
+    burnt_in: str = ""
+    """Only pictures in which all these words stand; alone, those where they stand most often first. Needs a universe
+    made with --ocr."""
     k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 9
     """How many matches."""
     json: bool = False
-    """Print a list of {id, title, labels, score}."""
+    """Print a list of {id, title, labels, score}, and ocr where there is burnt-in text."""
     picture: Path | None = None
     """Write the matches as one picture to this PNG file."""
     model: str | None = None
@@ -205,14 +212,16 @@ class Search:
         from vector_universe.index.picture import grid_picture
         from vector_universe.models import load_run_model
         universe = Universe.open(self.universe, model=load_run_model(self.model) if self.model else None)
-        hits = universe.search(self.text or None, self.image, self.k)
+        hits = universe.search(self.text or None, self.image, self.k, burnt_in=self.burnt_in or None)
         if self.picture:
-            query = self.text or (self.image.name if self.image else "")
+            query = self.text or (self.image.name if self.image else self.burnt_in)
             grid_picture(hits, [universe.thumbnail(hit.id) for hit in hits], query, self.picture)
             print(f"the picture is in {self.picture}", file=sys.stderr)
         if self.json:
             print(json.dumps([{"id": hit.id, "title": hit.title, "labels": hit.labels, "score": hit.score}
-                              for hit in hits], ensure_ascii=False, indent=2))
+                              | ({"ocr": hit.ocr} if hit.ocr else {}) for hit in hits], ensure_ascii=False, indent=2))
+        elif not hits:
+            print("no picture has all these words burnt in", file=sys.stderr)
         else:
             _print_hits(hits)
 
@@ -295,9 +304,12 @@ def _print_hits(hits: list[Hit]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
-    table = Table("score", "title", "labels", "id")
+    scored, read = any(hit.score is not None for hit in hits), any(hit.ocr for hit in hits)
+    table = Table(*["score"] * scored, "title", "labels", *["burnt-in text"] * read, "id")
     for hit in hits:
-        table.add_row(f"{hit.score:.3f}", escape(hit.title), escape(", ".join(hit.labels)), escape(hit.id))
+        words = hit.ocr if len(hit.ocr) <= _SHOWN_OCR else hit.ocr[:_SHOWN_OCR - 1] + "…"
+        table.add_row(*[f"{hit.score:.3f}"] * scored, escape(hit.title), escape(", ".join(hit.labels)),
+                      *[escape(words)] * read, escape(hit.id))
     Console().print(table)
 
 

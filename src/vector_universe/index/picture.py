@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
-    from vector_universe.index.universe import Hit
+    from vector_universe.index.matches import Hit
 
 _TILE = 184
 _GAP = 24
@@ -65,7 +65,8 @@ def _draw_match(canvas: Image.Image, draw: ImageDraw.ImageDraw, hit: Hit, encode
     for line in _wrap(hit.title or hit.id, title, _TILE, _TITLE_LINES):
         draw.text((left, y), line, fill=_INK, font=title)
         y += 21
-    draw.text((left, y + 2), f"{hit.score:.3f}", fill=_FAINT, font=small)
+    if hit.score is not None:
+        draw.text((left, y + 2), f"{hit.score:.3f}", fill=_FAINT, font=small)
 
 
 def _font(size: int) -> Font:

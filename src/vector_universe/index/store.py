@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TABLE = "items"
 _ROWS_PER_BATCH = 1024
-_SEARCHED_COLUMNS = ["id", "title", "labels", "split", "vector", "x", "y"]
+_SEARCHED_COLUMNS = ["id", "title", "labels", "split", "ocr", "vector", "x", "y"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Columns:
     titles: list[str]
     labels: list[list[str]]
     splits: list[str]
+    ocr: list[str]
     vectors_ND: NDArray[np.float32]
     positions_N2: NDArray[np.float32]
     row_ids: list[int]
@@ -96,6 +97,7 @@ class ItemTable:
             titles=table["title"].to_pylist(),
             labels=table["labels"].to_pylist(),
             splits=table["split"].to_pylist(),
+            ocr=table["ocr"].to_pylist(),
             vectors_ND=np.ascontiguousarray(vectors_ND, dtype=np.float32),
             positions_N2=np.stack([table["x"].to_numpy(), table["y"].to_numpy()], axis=1),
             row_ids=table["_rowid"].to_pylist(),

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vector_universe.data.images import ImageError, ImageSource
+from vector_universe.data.images import ImageSource
 from vector_universe.data.skipped import write_skipped
 from vector_universe.errors import UserError
-from vector_universe.folders import check_folder, claim_folder
+from vector_universe.folders import claim_folder
 from vector_universe.index.build import embed_dataset, example_queries
+from vector_universe.index.burnt_in import BurntInText
 from vector_universe.index.exact import top_k
+from vector_universe.index.facts import (
+    FORMAT,
+    KIND,
+    Facts,
+    Vectors,
+    check_model,
+    read_facts,
+    reuse_or_refuse,
+    write_facts,
+)
+from vector_universe.index.fused import fused_vectors
+from vector_universe.index.matches import Hit, MapPoints
 from vector_universe.index.projection import project
+from vector_universe.index.query import embed_query
 from vector_universe.index.staging import clean_up, staged_folder
 from vector_universe.index.store import ItemTable, write_items
 from vector_universe.progress import StageProgress
@@ -27,48 +39,6 @@ from vector_universe.progress import StageProgress
 if TYPE_CHECKING:
     from vector_universe.data import ImageTextDataset
     from vector_universe.models import DualEncoder
-
-KIND = "universe"
-FORMAT = 1
-_FACTS = "universe.json"
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One match: its row number in the universe, what is said about it, and its cosine to the query."""
-
-    index: int
-    id: str
-    title: str
-    labels: list[str]
-    score: float
-
-
-@dataclass(frozen=True)
-class MapPoints:
-    """Every item's place on the map, in row order; x and y are (N,) float32 in [-1, 1]."""
-
-    ids: list[str]
-    titles: list[str]
-    x: NDArray[np.float32]
-    y: NDArray[np.float32]
-    labels: list[list[str]]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What universe.json says: which model and data made this universe, and what is in it."""
-
-    format: int
-    name: str
-    attribution: str
-    count: int
-    dimension: int
-    skipped: int
-    model_fingerprint: str
-    data_fingerprint: str
-    model_folder: str | None
-    examples: list[str]
 
 
 class Universe:
@@ -90,7 +60,8 @@ class Universe:
 
     @classmethod
     def build(cls, model: DualEncoder, dataset: ImageTextDataset, out: str | Path, *,
-              model_folder: str | Path | None = None, overwrite: bool = False,
+              model_folder: str | Path | None = None, vectors: Literal["auto", "image", "fused"] = "auto",
+              overwrite: bool = False,
               progress: StageProgress | None = None) -> Universe:
         """Embed a data set, lay out its map and write both, with a copy of the model, into the folder `out`.
 
@@ -102,29 +73,37 @@ class Universe:
             dataset: what to index; an image that cannot be read is listed in OUT/skipped.csv and left out.
             out: a new or empty folder, or a universe.
             model_folder: where the model came from, noted in universe.json.
-            overwrite: replace a universe of another model or other data.
+            vectors: what stands for an item: "image" alone; or "fused", its image, its first text and its burnt-in
+                text, as far as it has them, made one by the model's fusion head (by their mean, where it has none).
+                "auto" is "fused" for a model with a fusion head.
+            overwrite: replace a universe of another model, other data or other vectors.
             progress: called with (stage, done, total).
 
         Raises:
             UserError: `out` holds something else; or another universe and `overwrite` is false; or no image is
                 readable.
         """
+        if vectors not in ("auto", "image", "fused"):
+            raise UserError(f"vectors is {vectors!r}: choose auto, image or fused")
         out = Path(out).absolute()
         clean_up(out)
         model_fingerprint = model.fingerprint()
+        kind: Vectors = ("image" if model.fusion is None else "fused") if vectors == "auto" else vectors
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             claim_folder(out, KIND)  # refuses what is not ours
-            reusable = _reuse_or_refuse(out, model_fingerprint, dataset.fingerprint, overwrite)
-            if reusable:
+            if reuse_or_refuse(out, model_fingerprint, dataset.fingerprint, kind, overwrite):
                 return cls.open(out, model)
         with staged_folder(out, KIND) as folder:
             embedded = embed_dataset(model, dataset, progress)
+            vectors_ND = embedded.vectors_ND
+            if kind == "fused":
+                vectors_ND = fused_vectors(model, embedded.items, vectors_ND, progress)
             if progress is not None:
                 progress("drawing the map", 0, 1)
-            positions_N2 = project(embedded.vectors_ND)
+            positions_N2 = project(vectors_ND)
             if progress is not None:
                 progress("drawing the map", 1, 1)
-            write_items(folder, embedded.items, embedded.vectors_ND, positions_N2)
+            write_items(folder, embedded.items, vectors_ND, positions_N2)
             skipped = [*dataset.skipped, *embedded.skipped]
             write_skipped(folder / "skipped.csv", skipped)
             model.save_pretrained(folder / "model")
@@ -133,14 +112,15 @@ class Universe:
                 name=dataset.name,
                 attribution=dataset.attribution,
                 count=len(embedded.items),
-                dimension=embedded.vectors_ND.shape[1],
+                dimension=vectors_ND.shape[1],
+                vectors=kind,
                 skipped=len(skipped),
                 model_fingerprint=model_fingerprint,
                 data_fingerprint=dataset.fingerprint,
                 model_folder=None if model_folder is None else str(model_folder),
                 examples=example_queries(embedded.items),
             )
-            _write_facts(folder / _FACTS, facts)  # last: a folder without it is no universe
+            write_facts(folder, facts)
         return cls.open(out, model)
 
     @classmethod
@@ -157,50 +137,62 @@ class Universe:
         path = Path(path).absolute()
         if not path.exists():
             clean_up(path)  # a kill in mid-swap may have left it set aside
-        facts = _read_facts(path)
+        facts = read_facts(path)
         if model is not None:
-            _check_model(path, facts, model)
+            check_model(path, facts, model)
         return cls(path, facts, ItemTable.open(path), model)
 
     # ---- queries ----
 
     def search(self, text: str | None = None, image: ImageSource | Image.Image | None = None,
-               k: int = 9) -> list[Hit]:
+               k: int = 9, *, burnt_in: str | None = None) -> list[Hit]:
         """The `k` items nearest to a text, an image, or both together, best first.
 
+        Args:
+            text: what to look for; blank text counts as none.
+            image: a picture to look for.
+            k: how many, at most.
+            burnt_in: only items in whose burnt-in text all these words stand, in any order, whole and whatever their
+                case. Without text and image: these items, those first in which the words stand most often, and
+                scores of None.
+
         Raises:
-            UserError: nothing to search for, an unreadable image, or k < 1.
+            UserError: nothing to search for, an unreadable image, k < 1, or `burnt_in` where no item has such text.
         """
         _check_k(k)
-        return self.search_vector(self.query_vector(text, image), k)
+        if burnt_in is not None and image is None and not (text or "").strip():
+            return [self._hit(row, None) for row in self._burnt_in.rows(burnt_in)[:k]]
+        return self.search_vector(self.query_vector(text, image), k, burnt_in=burnt_in)
 
     def query_vector(self, text: str | None = None,
                      image: ImageSource | Image.Image | None = None) -> NDArray[np.float32]:
-        """Embed a query: a text, an image, or the normalised mean of both; (D,) float32, L2-normalised.
+        """Embed a query: a text, an image, or both; (D,) float32, L2-normalised.
+
+        Both become one as the items did: in a universe of fused vectors by the model's fusion, with the text for the
+        title; else by their mean.
 
         Raises:
             UserError: nothing to search for (blank text counts as none), or an unreadable image.
         """
-        parts: list[NDArray[np.float32]] = []
-        if text is not None and text.strip():
-            parts.append(self.model.embed_texts([text])[0])
-        if image is not None:
-            try:
-                parts.append(self.model.embed_images([image])[0])
-            except ImageError as error:
-                raise UserError(f"the query image cannot be read: {error}") from error
-        if not parts:
-            raise UserError("nothing to search for: give a text, an image, or both")
-        return self._unit(np.mean(parts, axis=0))
+        return self._unit(embed_query(self.model, self.facts.vectors, text, image))
 
-    def search_vector(self, vector_D: NDArray[np.floating[Any]], k: int = 9) -> list[Hit]:
+    def search_vector(self, vector_D: NDArray[np.floating[Any]], k: int = 9, *,
+                      burnt_in: str | None = None) -> list[Hit]:
         """The `k` items of highest cosine to a vector, best first; equal scores in row order.
 
         Raises:
-            UserError: the vector is of another width, zero, or holds NaN or infinity; or k < 1.
+            UserError: the vector is of another width, zero, or holds NaN or infinity; k < 1; or as `search`.
         """
         _check_k(k)
-        rows, scores = top_k(self._columns.vectors_ND, self._unit(vector_D), k)
+        query_D, vectors_ND = self._unit(vector_D), self._columns.vectors_ND
+        if burnt_in is None:
+            rows, scores = top_k(vectors_ND, query_D, k)
+        else:  # first who may be found, then the nearest k of them
+            among = sorted(self._burnt_in.rows(burnt_in))
+            if not among:
+                return []
+            places, scores = top_k(vectors_ND[among], query_D, k)
+            rows = [among[place] for place in places]
         return [self._hit(row, score) for row, score in zip(rows, scores, strict=True)]
 
     def neighbours(self, id: str, k: int = 9) -> list[Hit]:
@@ -267,10 +259,8 @@ class Universe:
         return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
     def describe(self) -> str:
-        """One line for people: name, size, and which model made it."""
-        skipped = f", {self.facts.skipped} rows left out (see skipped.csv)" if self.facts.skipped else ""
-        return (f"{self.facts.name}: {self.facts.count} items of {self.facts.dimension} dimensions{skipped}, "
-                f"model {self.facts.model_fingerprint[:12]}")
+        """One line for people: name, size, what its vectors are of, and which model made it."""
+        return self.facts.describe()
 
     @property
     def model(self) -> DualEncoder:
@@ -283,15 +273,19 @@ class Universe:
             from vector_universe.models import load_run_model
 
             model = load_run_model(self.path / "model")
-            _check_model(self.path, self.facts, model)
+            check_model(self.path, self.facts, model)
             self._model = model
         return self._model
 
     # ---- inside ----
 
-    def _hit(self, row: int, score: float) -> Hit:
+    @cached_property
+    def _burnt_in(self) -> BurntInText:
+        return BurntInText(self._columns.ocr)
+
+    def _hit(self, row: int, score: float | None) -> Hit:
         columns = self._columns
-        return Hit(row, columns.ids[row], columns.titles[row], columns.labels[row], score)
+        return Hit(row, columns.ids[row], columns.titles[row], columns.labels[row], score, columns.ocr[row])
 
     def _unit(self, vector_D: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         wide_D = np.asarray(vector_D, dtype=np.float64)
@@ -305,52 +299,6 @@ class Universe:
         return unit_D
 
 
-def _reuse_or_refuse(out: Path, model_fingerprint: str, data_fingerprint: str, overwrite: bool) -> bool:
-    """True: `out` is already what is asked for. False: it may be replaced."""
-    try:
-        facts = _read_facts(out)
-        ItemTable.open(out)
-    except UserError:
-        if overwrite:  # damaged or of another format: that is what overwriting mends
-            return False
-        raise
-    differences: Sequence[str] = [
-        f"another {what} ({ours[:12]}, not {theirs[:12]})"
-        for what, ours, theirs in (("model", facts.model_fingerprint, model_fingerprint),
-                                   ("data set", facts.data_fingerprint, data_fingerprint))
-        if ours != theirs
-    ]
-    if differences and not overwrite:
-        raise UserError(f"{out} is a universe of {' and '.join(differences)}: replace it with --overwrite "
-                        "or give --out another folder")
-    return not differences
-
-
-def _check_model(path: Path, facts: Facts, model: DualEncoder) -> None:
-    fingerprint = model.fingerprint()
-    if fingerprint != facts.model_fingerprint:
-        raise UserError(f"{path} was made by the model {facts.model_fingerprint[:12]}, not by {fingerprint[:12]}: "
-                        "queries of another model find nonsense; build it again with `vu index … --overwrite`")
-
-
 def _check_k(k: int) -> None:
     if k < 1:
         raise UserError(f"k is {k}: ask for at least 1 match")
-
-
-def _write_facts(path: Path, facts: Facts) -> None:
-    path.write_text(json.dumps(asdict(facts), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-
-
-def _read_facts(path: Path) -> Facts:
-    check_folder(path, KIND)
-    try:
-        stored = json.loads((path / _FACTS).read_text(encoding="utf-8"))
-        found = int(stored["format"])
-        if found != FORMAT:
-            raise UserError(f"{path} is a universe of format {found}, this version reads {FORMAT}: "
-                            "build it again with `vu index … --overwrite`")
-        return Facts(**stored)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} is a damaged universe ({_FACTS}: {type(error).__name__}): build it again with "
-                        "`vu index … --overwrite`") from error

@@ -37,7 +37,8 @@ class HitAnswer(BaseModel):
 
     @classmethod
     def of(cls, hit: Hit) -> HitAnswer:
-        """The answer for a match."""
+        """The answer for a match; the API searches by vector, so that there is a score."""
+        assert hit.score is not None
         return cls(index=hit.index, id=hit.id, title=hit.title, labels=hit.labels, score=round(hit.score, 6))
 
 
