@@ -304,12 +304,15 @@ def _print_hits(hits: list[Hit]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
-    scored, read = any(hit.score is not None for hit in hits), any(hit.ocr for hit in hits)
-    table = Table(*["score"] * scored, "title", "labels", *["burnt-in text"] * read, "id")
-    for hit in hits:
-        words = hit.ocr if len(hit.ocr) <= _SHOWN_OCR else hit.ocr[:_SHOWN_OCR - 1] + "…"
-        table.add_row(*[f"{hit.score:.3f}"] * scored, escape(hit.title), escape(", ".join(hit.labels)),
-                      *[escape(words)] * read, escape(hit.id))
+    columns = {"score": ["" if hit.score is None else f"{hit.score:.3f}" for hit in hits],
+               "title": [hit.title for hit in hits], "labels": [", ".join(hit.labels) for hit in hits],
+               "burnt-in text": [hit.ocr if len(hit.ocr) <= _SHOWN_OCR else hit.ocr[:_SHOWN_OCR - 1] + "…"
+                                 for hit in hits],
+               "id": [hit.id for hit in hits]}
+    shown = {name: cells for name, cells in columns.items() if any(cells) or name in ("title", "labels", "id")}
+    table = Table(*shown)
+    for row in zip(*shown.values(), strict=True):
+        table.add_row(*map(escape, row))
     Console().print(table)
 
 
