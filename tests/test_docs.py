@@ -17,9 +17,12 @@ from pathlib import Path
 import pytest
 
 from tests.pretrained import save_tiny
+from vector_universe.cli import main
+from vector_universe.losses import KernelKL
+from vector_universe.models import load_run_model
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "your-own-pictures.md").read_text(), re.DOTALL)
+COMMANDS, BURNT_IN = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "your-own-pictures.md").read_text(), re.DOTALL)
 
 
 def test_every_link_of_the_readme_leads_somewhere() -> None:
@@ -39,13 +42,42 @@ def test_the_code_about_objectives_runs(capsys: pytest.CaptureFixture[str]) -> N
 def test_the_commands_for_your_own_pictures_run(small_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(small_folder, tmp_path / "pictures")
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    lines = [line for block in COMMANDS for line in block.splitlines() if line]
+    lines = [line for line in COMMANDS.splitlines() if line]
     assert [line.split()[1] for line in lines] == ["train", "evaluate", "index", "search", "serve"]
     for line in lines[:-1]:
         done = subprocess.run(shlex.split(line), cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "matches.png").stat().st_size > 1000
     _serve(shlex.split(lines[-1]), tmp_path, environment)
+
+
+def test_the_commands_for_burnt_in_text_run(small_folder: Path, small_run: Path, tmp_path: Path,
+                                            monkeypatch: pytest.MonkeyPatch,
+                                            capsys: pytest.CaptureFixture[str]) -> None:
+    """With a reader of our own: the engine's is an extra."""
+    shutil.copytree(small_folder, tmp_path / "pictures")
+    shutil.copytree(small_run, tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vector_universe.data.read_ocr", lambda dataset, advance: dataset.with_ocr(
+        ["FOR SALE" if number % 2 else "" for number in range(len(dataset))]))
+    lines = BURNT_IN.splitlines()
+    assert [line.split()[1] for line in lines] == ["index", "search", "search"]
+    for line in lines:
+        main(shlex.split(line)[1:])
+    assert capsys.readouterr().out.count("FOR SALE") == 18
+
+
+def test_the_code_about_fusion_runs(small_folder: Path, small_run: Path, tmp_path: Path,
+                                    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(small_folder, tmp_path / "pictures")
+    shutil.copytree(small_run, tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    block = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "pretrained.md").read_text(), re.DOTALL)
+    assert block is not None
+    exec(compile(block[1], "pretrained.md", "exec"), {})
+    assert "vectors of images fused with their texts" in capsys.readouterr().out
+    assert load_run_model("fused").fusion is not None
+    assert not KernelKL.load("kernel").training
 
 
 def test_the_commands_for_a_pretrained_model_run(small_folder: Path, tmp_path: Path) -> None:
