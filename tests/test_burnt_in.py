@@ -14,13 +14,14 @@ from vector_universe.data.example import Example
 from vector_universe.index.burnt_in import BurntInText
 
 TEXTS = ["React in 100 seconds", "", "REACT: react vs Vue", "chain reaction", "vue.js 3", "세종대왕은 누구인가",
-         "C++ と日本語の本", "Ｒｅａｃｔ　ＮＡＴＩＶＥ", "STRASSE 5", "a'; DROP TABLE items; --"]
+         "C++ と日本語の本", "Ｒｅａｃｔ　ＮＡＴＩＶＥ", "STRASSE 5 ユーザー名", "a'; DROP TABLE items; --"]
 
 
 @pytest.mark.parametrize(("words", "rows"), [
     ("react", [2, 0, 7]), ("REACT", [2, 0, 7]), ("vue react", [2]), ("react react", [2, 0, 7]),
     ("reac", []), ("reaction", [3]), ("100", [0]), ("10", []), ("vue.js", [4]), ("js", [4]), ("native", [7]),
-    ("세종대왕", [5]), ("日本", [6]), ("c++", [6]), ("straße", [8]), ("'; drop", [9]), (".*", []), ("5", [8])])
+    ("세종대왕", [5]), ("ユーザー", [8]), ("日本", [6]), ("c++", [6]), ("straße", [8]), ("'; drop", [9]),
+    (".*", []), ("5", [8])])
 def test_words_are_found_whole_whatever_their_case(words, rows):
     assert BurntInText(TEXTS).rows(words) == rows
 

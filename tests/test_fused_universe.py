@@ -97,6 +97,12 @@ def test_a_universe_of_other_vectors_needs_overwrite(tmp_path):
         Universe.build(Fusing(), data, tmp_path / "u", vectors="both")
 
 
+def test_without_any_text_fused_vectors_are_those_of_the_images(tmp_path):
+    data = FakeDataset([Example(f"item-{n}", _png(n), [], ["a label"]) for n in range(3)])
+    fused = Universe.build(Fusing(), data, tmp_path / "u")
+    np.testing.assert_allclose(vectors_of(fused), Fusing().embed_images([_png(n) for n in range(3)]), atol=1e-6)
+
+
 def test_an_older_universe_is_refused_with_the_way_out(tmp_path):
     universe = Universe.build(Fusing(), FakeDataset(_examples(4)), tmp_path / "u")
     facts = json.loads((universe.path / "universe.json").read_text())

@@ -80,6 +80,8 @@ def test_a_new_head_and_no_head_give_the_mean_of_what_is_there(kind, clip):
     np.testing.assert_allclose(model.fuse_vectors(title_ND=rows(1)), rows(1), atol=1e-6)
     np.testing.assert_allclose(model.fuse_vectors(rows(3), -rows(3)), rows(3), atol=1e-6)
     assert model.fuse_vectors(image[:0], title[:0]).shape == (0, 24)
+    many = rows(0, 5000), rows(1, 5000)  # more than are fused at once
+    np.testing.assert_allclose(model.fuse_vectors(*many), unit(sum(many)), atol=1e-6)
 
 
 @pytest.mark.parametrize("with_head", [False, True])

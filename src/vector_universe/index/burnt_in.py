@@ -49,4 +49,4 @@ def _pattern(word: str) -> re.Pattern[str]:
 
 def _ends_at_a_boundary(letter: str) -> bool:
     """Whether a word with this letter at its edge ends there: letters with case do, and digits."""
-    return letter.isalnum() and unicodedata.category(letter) != "Lo"
+    return letter.isalnum() and unicodedata.category(letter) not in ("Lo", "Lm")

@@ -42,14 +42,15 @@ def fused_vectors(model: DualEncoder, items: Sequence[Item], images_ND: NDArray[
     return fused_ND.astype(np.float32)
 
 
-def _embed(model: DualEncoder, texts: Sequence[str], width: int) -> NDArray[np.float32]:
-    """Unit rows of texts, zeros where there is none; each distinct text is embedded once."""
+def _embed(model: DualEncoder, texts: Sequence[str], width: int) -> NDArray[np.float32] | None:
+    """Unit rows of texts, zeros where there is none, None where all are; each distinct text is embedded once."""
     places: dict[str, list[int]] = {}
     for place, text in enumerate(texts):
         if text.strip():
             places.setdefault(text, []).append(place)
+    if not places:
+        return None
     rows_ND = np.zeros((len(texts), width), np.float32)
-    if places:
-        for rows, vector_D in zip(places.values(), model.embed_texts(list(places)), strict=True):
-            rows_ND[rows] = vector_D
+    for rows, vector_D in zip(places.values(), model.embed_texts(list(places)), strict=True):
+        rows_ND[rows] = vector_D
     return rows_ND

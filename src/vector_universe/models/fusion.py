@@ -14,6 +14,7 @@ from transformers import initialization as init
 from vector_universe.errors import UserError
 from vector_universe.models.fusion_inputs import (
     INPUTS,
+    ROWS_AT_ONCE,
     as_inputs,
     check_arrays,
     mean_inputs,
@@ -106,7 +107,7 @@ class FusionHead(PreTrainedModel):
 
     @torch.inference_mode()
     def fuse(self, image_vectors_ND: np.ndarray | None = None, title_vectors_ND: np.ndarray | None = None,
-             ocr_vectors_ND: np.ndarray | None = None, batch_size: int = 4096) -> np.ndarray:
+             ocr_vectors_ND: np.ndarray | None = None, batch_size: int = ROWS_AT_ONCE) -> np.ndarray:
         """Fuse arrays of unit rows into float32 unit rows (N, D); a row of zeros stands for a missing input.
 
         Raises:

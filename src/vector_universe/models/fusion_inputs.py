@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 INPUTS = ("image", "title", "ocr")
+ROWS_AT_ONCE = 4096  # memory of fusing many is a few times this x D
 
 
 def as_inputs(vectors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -92,8 +93,13 @@ def fuse_by_mean(arrays: dict[str, np.ndarray]) -> np.ndarray:
         ValueError: as in `FusionHead.forward`.
     """
     check_arrays(arrays)
-    tensors = {name: torch.from_numpy(np.asarray(array, np.float32)) for name, array in arrays.items()}
-    inputs_NMD, present_NM = stack_inputs({name: tensors.get(name) for name in INPUTS},
-                                          {name: tensors[name].any(dim=1) if name in tensors else None
-                                           for name in INPUTS}, next(iter(arrays.values())).shape[1])
-    return unit_rows(mean_inputs(inputs_NMD, present_NM), inputs_NMD, present_NM).numpy()
+    count, width = next(iter(arrays.values())).shape
+    fused_ND = np.empty((count, width), np.float32)
+    for start in range(0, count, ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        rows = {name: torch.from_numpy(np.asarray(array[some], np.float32)) for name, array in arrays.items()}
+        inputs_BMD, present_BM = stack_inputs({name: rows.get(name) for name in INPUTS},
+                                              {name: rows[name].any(dim=1) if name in rows else None
+                                               for name in INPUTS}, width)
+        fused_ND[some] = unit_rows(mean_inputs(inputs_BMD, present_BM), inputs_BMD, present_BM).numpy()
+    return fused_ND
