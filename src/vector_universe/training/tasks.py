@@ -247,9 +247,12 @@ def build_task(model: DualEncoder, images: ImageSide, texts: TextSide, examples:
         return TwoViews(model, images, texts, AlignmentAnisotropy(
             config.anisotropy, config.positive_weight, config.temperature, process_group=group))
     if objective == "sigmoid":
+        if model.logit_bias is None:
+            model.logit_scale.data.fill_(SIGLIP_SCALE)
         return Contrastive(model, images, texts, Sigmoid(process_group=group))
     if objective == "fusion":
         return _fused(model, images, texts, examples, config, group)
+    model.set_fusion(None)  # it was learned on towers that are about to move
     if not config.soft_labels:
         return Contrastive(model, images, texts, InfoNCE(process_group=group))
     labels, _ = label_sets(examples, "soft_labels")
