@@ -32,7 +32,7 @@ from vector_universe.data.emoji import noto_font
 from vector_universe.evaluation.label_ranking import label_ranking
 from vector_universe.losses import LabelSets
 
-IMAGES_SEEN = {"emoji": 20_000, "posters": 10_000}
+IMAGES_SEEN = {"emoji": 20_000, "posters": 30_000}
 SEEDS = (0, 1, 2)
 OBJECTIVES = {
     "info_nce": TrainConfig(),

@@ -318,8 +318,8 @@ def test_a_run_leaves_a_merged_model_and_its_adapter(run, config):
 def test_an_interrupted_run_continues_as_if_nothing_had_been(run, few, config, tmp_path, monkeypatch):
     save = loop.save_checkpoint
 
-    def interrupted(path, model, optimizer, epochs_done):
-        save(path, model, optimizer, epochs_done)
+    def interrupted(*state):
+        save(*state)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "save_checkpoint", interrupted)
@@ -334,7 +334,7 @@ def test_an_interrupted_run_continues_as_if_nothing_had_been(run, few, config, t
 def test_a_base_that_changed_meanwhile_is_refused(few, config, tmp_path, monkeypatch):
     save_tiny("clip", tmp_path / "base")
     config = replace(config, model=str(tmp_path / "base"))
-    monkeypatch.setattr(loop, "_publish", lambda *_: None)
+    monkeypatch.setattr(loop, "publish", lambda *_: None)
     train(few, config, tmp_path / "run", quiet=True)
     model = DualEncoder.from_pretrained(tmp_path / "base").towers.model
     with torch.no_grad():

@@ -152,8 +152,9 @@ class _Loop:
         torch.manual_seed(_seed(self.config, step, "loss"))
         loss = self._loss(embeddings, batch, step)
         watched = step % self.config.monitor_every == 0 or step == setup.total_steps - 1
-        shares = gradient_shares(loss.parts, (embeddings["images"], embeddings["texts"])) if watched and (
-            setup.batch_size <= SHARES_UP_TO) else None  # before `backward`, which frees the graph
+        learning = [embeddings[name] for name in ("images", "texts") if embeddings[name].requires_grad]
+        shares = gradient_shares(loss.parts, learning) if (
+            watched and setup.batch_size <= SHARES_UP_TO) else None  # before `backward`, which frees the graph
         share = share_of_peak(step, setup.total_steps, self.config) * self.plateau.factor
         rate = set_rates(setup.optimizer, share)
         setup.optimizer.zero_grad()
@@ -223,9 +224,9 @@ class _Loop:
         figures = setup.processes.of_main(figures)
         if figures is None:
             return
-        self.plateau.note(figures["loss"])
-        self.state.plateau = self.plateau.state()
-        now = [figures[setup.task.figure], -figures["loss"]]
+        loss = figures.get("loss", 0.0)
+        self.plateau.note(loss)
+        now = [figures[setup.task.figure], -loss]
         better = now > self.state.best
         self.state.bad_epochs = 0 if better else self.state.bad_epochs + 1
         if better:

@@ -42,6 +42,7 @@ def publish(setup: Setup, config: TrainConfig, run: RunFolder, dataset: ImageTex
     if main:
         if isinstance(setup.task, Fused):
             setup.task.objective.save(run.kernel)
+            replace_text(run.kernel / "labels.json", json.dumps(list(setup.task.vocabulary), ensure_ascii=False) + "\n")
         progress.say(f"curves are in {write_curves(run.path)}")
         temporary = run.path / "model.partial"
         shutil.rmtree(temporary, ignore_errors=True)

@@ -31,7 +31,8 @@ Trained on **{summary}**.
 | `adapter/` | of a run that began from a given model: what it learned, by itself; `load_adapter(base, "adapter")` |
 | `config.json` | every setting; the same settings and data give the same model |
 | `data.json` | source, fingerprint and counts of the data |
-| `kernel/` | of a run with the objective fusion: what scores labels; `KernelKL.load("kernel")` |
+| `kernel/` | of a run with the objective fusion: what scores `labels.json`; `KernelKL.load("kernel")` |
+| `evaluation.json` | what `vu evaluate` measured last |
 | `retention.json` | of a run with `retain`: what was gained here and lost there, for blends with the base |
 | `skipped.csv` | rows that were left out, and why |
 | `curves.html` | how it went, drawn; there once training has finished |

@@ -150,7 +150,7 @@ def _read_back(model: DualEncoder, side: str, config: TrainConfig, budget: int, 
     """Where the frozen part of a tower ends, and a place to keep what it makes; None where nothing is frozen."""
     cut = _cut(model, side)
     if cut is None or not config.cache:
-        return None
+        return None if cut is None else ReadBack(cut, None)
     cache = ActivationCache(folder / f"{side}-{processes.rank}", max(0, budget // 2))
     caches.append(cache)
     return ReadBack(cut, cache)
@@ -162,7 +162,8 @@ def _check_cut(side: ImageSide | TextSide, training: list[int], progress: Traini
         return
     inputs = (tensor.to(side.model.device) for tensor in side.inputs(training[:4], 0))
     if side.read_back.cut.check(*inputs):
-        progress.say(f"the frozen part of the {side.side} tower is computed once for each view and read back")
+        if side.read_back.cache is not None:
+            progress.say(f"the frozen part of the {side.side} tower is computed once for each view and read back")
     else:
         progress.say(f"the {side.side} tower cannot be read back from its frozen part: it runs whole in every step")
         side.read_back = None

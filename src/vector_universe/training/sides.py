@@ -20,10 +20,13 @@ from vector_universe.training.views import ImageViews, text_view
 
 @dataclass(frozen=True)
 class ReadBack:
-    """What spares a frozen part of a tower its work: where it ends, and what it made of each view."""
+    """What spares a frozen part of a tower its work: where it ends, and what it made of each view.
+
+    Without a cache it works each time, to the same result: frozen parts run without dropout either way.
+    """
 
     cut: TowerCut
-    cache: ActivationCache
+    cache: ActivationCache | None
 
 
 class _Side:
@@ -52,9 +55,8 @@ class _Side:
 
     def prepare(self, rows: Sequence[int], view: int) -> Any:
         """All that can be made ready without the model; may run in another thread."""
-        if self.read_back is None:
-            return rows, view, list(rows), self.inputs(rows, view)
-        missing = [rows[place] for place in self.read_back.cache.missing(rows, view)]
+        cache = self.read_back.cache if self.read_back else None
+        missing = list(rows) if cache is None else [rows[place] for place in cache.missing(rows, view)]
         return rows, view, missing, self.inputs(missing, view) if missing else ()
 
     def embed(self, prepared: Any) -> Tensor:
@@ -64,15 +66,14 @@ class _Side:
         if self.read_back is None:
             return self.encode(*inputs)
         cut, cache = self.read_back.cut, self.read_back.cache
-        new: dict[int, Tensor] = {}
+        made: dict[int, Tensor] = {}
         if missing:
-            made = cut.activations(*inputs)
-            new = dict(zip(missing, cut.rows(made, *inputs), strict=True))
-            cache.put(missing, view, list(new.values()))
-        kept = [row for row in rows if row not in new]
-        old = dict(zip(kept, cache.get(kept, view), strict=True)) if kept else {}
-        parts = [new[row] if row in new else old[row].to(self.model.device) for row in rows]
-        return cut.resume(stack_rows(parts), *self.inputs_to_resume(rows, view))
+            made = dict(zip(missing, cut.rows(cut.activations(*inputs), *inputs), strict=True))
+        if cache is not None:
+            cache.put(missing, view, list(made.values()))
+            kept = [row for row in rows if row not in made]
+            made |= dict(zip(kept, (tensor.to(self.model.device) for tensor in cache.get(kept, view)), strict=True))
+        return cut.resume(stack_rows([made[row] for row in rows]), *self.inputs_to_resume(rows, view))
 
     def inputs_to_resume(self, rows: Sequence[int], view: int) -> tuple[Tensor, ...]:
         """What the rest of the tower reads besides the activations."""

@@ -84,6 +84,8 @@ class Task(nn.Module):
             places[caption].append(place)
         figures = retrieval(texts_ND.numpy(), images_ND.cpu().numpy(), [places[caption] for caption in captions])
         assert figures is not None
+        if len(rows) == 1:  # which no objective compares with anything
+            return figures.as_dict()
         size = min(batch_size, len(rows))
         losses = [self.validation_loss(images_ND[part], texts_ND[part].to(images_ND.device),
                                        Batch(0, rows[part], captions[part]))
