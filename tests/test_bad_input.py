@@ -168,6 +168,21 @@ def test_impossible_settings(refused, small_folder, tmp_path, arguments):
     assert f"{arguments[0].strip('-').replace('-', '_')} is {arguments[1]}" in line.replace("2.0", "2")
 
 
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["--recipe", "loar"], "there is no recipe 'loar': choose one of scratch, lora"),
+    (["--recipe", "lora"], "adapts a given model: give --model"),
+    (["--recipe", "fusion", "--retain", "x"], "retain: only a given model is adapted"),
+    (["--settings", "nowhere"], "holds no settings that can be read"),
+    (["--batch-size", "5000"], "batch_size is 5000, but there are"),
+    (["--epochs", "0"], "epochs is 0: it must be at least 1"),
+    (["--soft-labels", "0.5", "--objective", "sigmoid"], "only the objective info_nce takes soft targets"),
+    (["--model", "no/such/folder"], "no/such/folder"),
+    (["--plateau-factor", "2"], "plateau_factor is 2.0: it must lie between 0 and 1")])
+def test_impossible_runs_are_refused_before_any_work(refused, small_folder, tmp_path, arguments, words):
+    assert words in refused("train", "--data", small_folder, "--out", tmp_path / "run", *arguments)
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
 def test_unknown_verbs_and_options_leave_with_code_2(capsys):
     for arguments in (["fly"], ["train", "--nonsense", "1"], ["search"]):
         with pytest.raises(SystemExit) as left:

@@ -96,6 +96,19 @@ def test_the_commands_for_a_pretrained_model_run(small_folder: Path, tmp_path: P
     assert (tmp_path / "my-clip" / "README.md").is_file()
 
 
+def test_the_commands_for_training_run(small_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_folder, tmp_path / "pictures")
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    block = re.search(r"```sh\n(.*?)```", (ROOT / "docs" / "training.md").read_text(), re.DOTALL)
+    assert block is not None
+    for line in block[1].splitlines():
+        done = subprocess.run(shlex.split(line), cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    for run in ("run", "again", "both"):
+        assert (tmp_path / run / "model" / "model.safetensors").is_file()
+        assert "<svg" in (tmp_path / run / "curves.html").read_text()
+
+
 def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

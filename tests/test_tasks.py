@@ -141,8 +141,8 @@ def test_retention_is_measured_and_blends_are_offered(shapes, bases, tmp_path, s
 # ---- recipes ----
 
 def test_recipes_are_settings(bases):
-    assert recipes.recipe() == TrainConfig()
-    assert recipes.recipe(model="x") == recipes.lora("x")
+    assert recipes.recipe() == TrainConfig(recipe="scratch")
+    assert recipes.recipe(model="x") == replace(recipes.lora("x"), recipe="lora")
     assert recipes.alignment("x").learning_rate == 5e-5
     assert recipes.alignment("x").epochs == 15
     plateau = recipes.resnet_distilbert()

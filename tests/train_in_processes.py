@@ -24,6 +24,7 @@ CONFIGS = {
     "mean": replace(BASE, objective="alignment", anisotropy="mean"),
     "log_sum_exp": replace(BASE, objective="alignment"),
     "spectral": replace(BASE, objective="alignment", anisotropy="spectral"),
+    "fusion": replace(BASE, objective="fusion"),
 }
 
 

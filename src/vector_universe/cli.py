@@ -57,28 +57,28 @@ class Train:
     """Folder with images/ and metadata.csv (or Flickr8k's captions.txt), or 'emoji'."""
     out: Path
     """Run folder to write; an interrupted run continues."""
-    recipe: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """A ready run whose settings are the defaults below: scratch, lora, locked_image, alignment, resnet_distilbert or
-    fusion; by itself lora for a given model, else scratch."""
     settings: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
-    """A run, or its config.json, whose settings are the defaults below instead."""
+    """A run, or its config.json, whose settings are the defaults below, instead of a recipe's."""
+    ocr: bool = False
+    """Read the text burnt into the images first, for the objective fusion; needs the extra 'ocr'."""
     overfit_one_batch: bool = False
     """Only see whether the model can learn one batch by heart: if not, something is wrong before any long run."""
     config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
 
     def run(self) -> None:
-        from vector_universe.data import load_dataset
+        from vector_universe.data import load_dataset, read_ocr
+        from vector_universe.progress import counter, stages
         from vector_universe.training import train
         from vector_universe.training.overfit import overfit_one_batch
         self.config.check()
-        if self.settings is None:
-            name = self.recipe or ("lora" if self.config.model else "scratch")
-            print(f"recipe {name}" + ("" if self.recipe else " (chosen for you: --recipe takes another)"),
-                  file=sys.stderr)
+        dataset = load_dataset(self.data)
+        if self.ocr:
+            with stages() as progress:
+                dataset = read_ocr(dataset, advance=counter(progress, "reading burnt-in text", len(dataset)))
         if self.overfit_one_batch:
-            print(overfit_one_batch(load_dataset(self.data), self.config, self.out), file=sys.stderr)
+            print(overfit_one_batch(dataset, self.config, self.out), file=sys.stderr)
             return
-        train(load_dataset(self.data), self.config, self.out)
+        train(dataset, self.config, self.out)
         print(f"the model is in {self.out / 'model'}; next: vu evaluate {self.out} --data {self.data}", file=sys.stderr)
 
 

@@ -25,6 +25,10 @@ OF_A_MODEL = ("adapt_image", "adapt_text", "last_k", "lora_rank", "lora_alpha", 
 class TrainConfig:
     """Settings of a run. The defaults fit 100 to 20,000 pictures on two CPU cores, from scratch."""
 
+    recipe: str | None = None
+    """The ready run that these settings begin with: scratch, lora, locked_image, alignment, resnet_distilbert, fusion;
+    on the command line by itself lora for a given model, else scratch."""
+
     # ---- the model ----
     model: str | None = None
     """The model to start from: a folder or hub name of a CLIP, a SigLIP or one of ours; by itself new towers."""

@@ -27,10 +27,10 @@ from vector_universe.training.interrupt import Interruption
 from vector_universe.training.micro_batch import fitting_micro_batch, free_memory
 from vector_universe.training.monitor import SHARES_UP_TO, CollapseMonitor
 from vector_universe.training.optimisation import Plateau, set_rates, share_of_peak
+from vector_universe.training.preparation import Setup, build_accelerator, set_up
 from vector_universe.training.progress import TrainingProgress
 from vector_universe.training.publish import publish
 from vector_universe.training.run_folder import RunFolder
-from vector_universe.training.setup import Setup, build_accelerator, set_up
 from vector_universe.training.tasks import Batch
 from vector_universe.training.trackers import Tracker, open_tracker
 

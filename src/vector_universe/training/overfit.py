@@ -15,9 +15,9 @@ from vector_universe.evaluation.geometry import geometry
 from vector_universe.training.cached_gradients import CachedGradients
 from vector_universe.training.config import TrainConfig
 from vector_universe.training.optimisation import set_rates
+from vector_universe.training.preparation import build_accelerator, set_up
 from vector_universe.training.progress import TrainingProgress
 from vector_universe.training.run_folder import RunFolder
-from vector_universe.training.setup import build_accelerator, set_up
 
 STEPS, WARMUP = 200, 20
 BATCH = 16

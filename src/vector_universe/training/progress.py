@@ -19,7 +19,7 @@ from vector_universe.progress import counter, stages
 
 if TYPE_CHECKING:
     from vector_universe.training.config import TrainConfig
-    from vector_universe.training.setup import Setup
+    from vector_universe.training.preparation import Setup
 
 FIRST_LOSSES = 3  # so many are printed beside the chance line
 LINES = 12  # about so many epochs get a line of their own
@@ -62,6 +62,8 @@ class TrainingProgress:
         device, processes = setup.accelerator.device, setup.processes.size
         why = "" if device.type != "cpu" else " (no GPU that torch can use)"
         self.say(dataset.summary())
+        if config.recipe:
+            self.say(f"recipe {config.recipe} (--recipe takes another)")
         self.say(f"{parameters / 1e6:.1f}M parameters on {device}{why}, "
                  + (f"{processes} processes, " if processes > 1 else "") + f"{torch.get_num_threads()} threads, "
                  f"precision {'bf16' if setup.accelerator.mixed_precision == 'bf16' else 'fp32'}; "

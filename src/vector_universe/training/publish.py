@@ -14,10 +14,10 @@ from vector_universe.folders import replace_text
 from vector_universe.models import DualEncoder, load_run_model, merge, save_adapter
 from vector_universe.training.config import TrainConfig
 from vector_universe.training.curves import write_curves
+from vector_universe.training.preparation import Setup
 from vector_universe.training.progress import TrainingProgress
 from vector_universe.training.retention import blend, domain_figure, general_figure, sweep
 from vector_universe.training.run_folder import RunFolder
-from vector_universe.training.setup import Setup
 from vector_universe.training.tasks import Fused
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from vector_universe.errors import UserError
 from vector_universe.training.config import TrainConfig
@@ -66,7 +67,7 @@ def recipe(name: str | None = None, model: str | None = None) -> TrainConfig:
     name = name or ("lora" if model else "scratch")
     if name not in RECIPES:
         raise UserError(f"there is no recipe {name!r}: choose one of {', '.join(RECIPES)}")
-    return RECIPES[name](model)
+    return replace(RECIPES[name](model), recipe=name)
 
 
 def _needed(model: str | None, recipe: str) -> str:

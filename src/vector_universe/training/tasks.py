@@ -223,7 +223,9 @@ class Fused(Task):
             present["ocr"], given["ocr"] = self.read[list(rows)], embeddings["ocr"]
         present_BM = torch.stack(list(present.values()), dim=1)
         if dropout:
-            kept_BM = present_BM & (torch.rand(present_BM.shape) >= dropout)
+            ring = Ring(self.group)  # drawn for the whole batch: a row's numbers depend on no process
+            drawn_BM = torch.rand(len(rows) * ring.size, len(present))[ring.rank * len(rows):][:len(rows)]
+            kept_BM = present_BM & (drawn_BM >= dropout)
             present_BM = torch.where(kept_BM.any(1, keepdim=True), kept_BM, present_BM)
         masks = {f"{name}_present_B": present_BM[:, m].to(device) for m, name in enumerate(present)}
         return self.model.fusion(**{f"{name}_BD": rows_BD for name, rows_BD in given.items()}, **masks)
