@@ -28,8 +28,8 @@ torch.set_num_threads(1)
 from vector_universe import TrainConfig, UserError, load_dataset, train
 from vector_universe.training import loop
 loop.CHECKPOINT_SECONDS, loop.CHECKPOINT_SHARE = 0.0, 1e9
-watch, slow = loop._Loop._log, float(sys.argv[3])
-loop._Loop._log = lambda self, *figures: (time.sleep(slow), watch(self, *figures), time.sleep(slow))
+watch, slow = loop._Loop._note, float(sys.argv[3])
+loop._Loop._note = lambda self, *figures: (time.sleep(slow), watch(self, *figures), time.sleep(slow))
 try:
     train(load_dataset(sys.argv[1]), TrainConfig(**{config}), sys.argv[2], quiet=True)
 except (UserError, OSError) as error:

@@ -109,11 +109,11 @@ class _Loop:
         self.progress.start(setup, self.config, self.dataset, self.state.steps)
         with Interruption() as self.interruption, ThreadPoolExecutor(1) as self.threads, self.progress:
             for epoch in range(self.state.steps // setup.steps_per_epoch, setup.epochs):
-                self._epoch(epoch)
                 if self._ended_early():
-                    self.progress.say(f"stopped early after epoch {epoch + 1}: validation was best "
+                    self.progress.say(f"stopped early after epoch {epoch}: validation was best "
                                       f"{self.state.bad_epochs} epochs ago")
                     break
+                self._epoch(epoch)
         if self.monitor.open:
             self.progress.say(f"warning: trained, but with open warnings ({', '.join(self.monitor.open)}): see "
                               f"{self.run.metrics}")
@@ -124,30 +124,31 @@ class _Loop:
         setup.task.train()
         order = torch.randperm(len(setup.training), generator=torch.Generator().manual_seed(_seed(self.config, epoch)))
         first = self.state.steps - epoch * setup.steps_per_epoch
-        batches = [self._batch(epoch, order, number) for number in range(first, setup.steps_per_epoch)]
-        if batches and not self.state.micro_batch:
-            self._find_micro_batch(batches[0])
-        ahead = self._gradients(self.state.steps, batches[0]) if batches else None
-        for number, batch in enumerate(batches):
-            assert ahead is not None
-            gradients, step = ahead, self.state.steps
-            more = number + 1 < len(batches)
-            ahead = self._step(epoch, step, batch, gradients, batches[number + 1] if more else None)
+        batch = self._batch(epoch, order, first)
+        if not self.state.micro_batch:
+            self._find_micro_batch(batch)
+        gradients = self._gradients(self.state.steps, batch)
+        for number in range(first, setup.steps_per_epoch):
+            last = number + 1 == setup.steps_per_epoch
+            following = None if last else self._batch(epoch, order, number + 1)
+            ahead = self._step(epoch, batch, gradients, following)
             self.state.steps += 1
-            asked = setup.processes.any(self.interruption.asked)
-            if more and (asked or self._checkpoint_is_due()):
-                self._save()
-            if asked and more:
-                raise KeyboardInterrupt
+            if following is not None and ahead is not None:
+                batch, gradients = following, ahead
+                asked = setup.processes.any(self.interruption.asked)
+                if asked or self._checkpoint_is_due():
+                    self._save()
+                if asked:
+                    raise KeyboardInterrupt
         self._validate(epoch)
         self._save()
         if setup.processes.any(self.interruption.asked):
             raise KeyboardInterrupt
 
-    def _step(self, epoch: int, step: int, batch: Batch, gradients: CachedGradients, following: Batch | None
+    def _step(self, epoch: int, batch: Batch, gradients: CachedGradients, following: Batch | None
               ) -> CachedGradients | None:
-        """One step; returns the next one, whose data is being prepared."""
-        setup, started = self.setup, time.perf_counter()
+        """One step; returns the gradients of the following batch, whose data is being prepared."""
+        setup, step, started = self.setup, self.state.steps, time.perf_counter()
         embeddings = gradients.embed()
         torch.manual_seed(_seed(self.config, step, "loss"))
         loss = self._loss(embeddings, batch, step)
@@ -173,19 +174,22 @@ class _Loop:
         pair = [setup.processes.gather(embeddings[name]) for name in ("images", "texts")] if watched else None
         if setup.processes.main:
             seconds = time.perf_counter() - started
-            record: dict = {"epoch": epoch + 1, "step": step, "loss": loss.total.item(), "learning_rate": rate,
-                      "logit_scale": setup.model.logit_scale.exp().item(), "waiting": gradients.waiting / seconds,
-                      "pairs_per_second": setup.batch_size / seconds} | {
-                          name: part.item() for name, part in loss.parts.items()}
-            figures = geometry(*pair) if pair else None
-            if figures is not None:
-                record |= {"geometry": figures.as_dict(), "gradient_shares": shares}
-            self._log(record)
-            self.progress.step(record)
-            for verdict in self.monitor.check(step, figures, shares) if figures is not None else ():
-                self.run.log({"epoch": epoch + 1, "step": step, "verdict": asdict(verdict)})
-                self.progress.say(str(verdict))
+            self._note({"epoch": epoch + 1, "step": step, "loss": loss.total.item(), "learning_rate": rate,
+                        "logit_scale": setup.model.logit_scale.exp().item(), "waiting": gradients.waiting / seconds,
+                        "pairs_per_second": setup.batch_size / seconds}
+                       | {name: part.item() for name, part in loss.parts.items()}, pair, shares)
         return ahead
+
+    def _note(self, record: dict, pair: list[Tensor] | None, shares: dict[str, float] | None) -> None:
+        """Write down a step; where its embeddings are given, look at their geometry and say what is wrong with it."""
+        figures = geometry(*pair) if pair else None
+        if figures is not None:
+            record |= {"geometry": figures.as_dict(), "gradient_shares": shares}
+        self._log(record)
+        self.progress.step(record)
+        for verdict in self.monitor.check(record["step"], figures, shares) if figures is not None else ():
+            self.run.log({"epoch": record["epoch"], "step": record["step"], "verdict": asdict(verdict)})
+            self.progress.say(str(verdict))
 
     def _loss(self, embeddings: dict[str, Tensor], batch: Batch, step: int) -> LossOutput:
         """The loss; where it is no number, the batch is kept for inspection.
