@@ -37,6 +37,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.demo $(ARGS)
 	$(BIN)/python -m benchmarks.adaptation $(ARGS)
 	$(BIN)/python -m benchmarks.embedding $(ARGS)
+	$(BIN)/python -m benchmarks.training $(ARGS)
 
 clean:
 	rm -rf .venv demo src/vector_universe/serve/static web/node_modules
