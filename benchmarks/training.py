@@ -19,6 +19,7 @@ import resource
 import sys
 import tempfile
 import time
+from contextlib import redirect_stdout
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -103,7 +104,7 @@ def main() -> None:
 
         per_second = {name: median(found) for name, found in rates.items()}
         case = "lora_all_layers"
-        once = f"{note}; ours decodes once, at the start, {len(pairs) / decoding:.0f} pictures/s: not counted"
+        once = f"batch {batch}; ours decodes once, at the start, {len(pairs) / decoding:.0f} pictures/s: not counted"
         for side in sides:
             report(case, "per_second" if side == OURS else f"per_second_{side}", per_second[side], note)
         for side in sides[1:]:
@@ -111,8 +112,9 @@ def main() -> None:
         report(case, "share_of_matmul_peak", per_second[OURS] * flops / median(peaks),
                f"of {median(peaks) / 1e9:.0f} GFLOP/s measured; a pair takes {flops / 1e9:.1f} GFLOP")
         for case in CASES:
-            report(case, "per_second", per_second[case], f"{note}, from the second epoch on")
-            report(case, "speedup_vs_lora_all_layers", per_second[case] / per_second[OURS], note)
+            later = f"batch {batch}, from the second epoch on"
+            report(case, "per_second", per_second[case], later)
+            report(case, "speedup_vs_lora_all_layers", per_second[case] / per_second[OURS], later)
 
         images, titles = read_data(pictures, large, large)
         with context.Pool(1) as pool:
@@ -184,7 +186,7 @@ def sentence_transformers(folder: str, pairs: Pairs, batch: int, bf16: bool) -> 
     files, titles = zip(*pairs, strict=True)
     columns = datasets.Dataset.from_dict({"image": files, "title": titles}).cast_column("image", datasets.Image())
     ends = StepEnds()
-    with tempfile.TemporaryDirectory() as out:
+    with tempfile.TemporaryDirectory() as out, redirect_stdout(sys.stderr):
         SentenceTransformerTrainer(model, Arguments(**arguments_of(out, batch, bf16)), columns,
                                    loss=MultipleNegativesRankingLoss(model), callbacks=[ends]).train()
     return ends.per_second(batch)
@@ -201,7 +203,7 @@ def hf_trainer(folder: str, pairs: Pairs, batch: int, bf16: bool) -> list[float]
                             padding="max_length", truncation=True, return_tensors="pt"), "return_loss": True}
 
     ends = StepEnds()
-    with tempfile.TemporaryDirectory() as out:
+    with tempfile.TemporaryDirectory() as out, redirect_stdout(sys.stderr):
         Trainer(model, TrainingArguments(**arguments_of(out, batch, bf16), remove_unused_columns=False), collate,
                 pairs, callbacks=[ends]).train()  # type: ignore[arg-type]
     return ends.per_second(batch)
