@@ -12,7 +12,7 @@ from tests.pictures import write_shapes
 from vector_universe import TrainConfig, load_dataset, train
 from vector_universe.evaluation.geometry import Geometry
 from vector_universe.losses import LossOutput
-from vector_universe.training import loop
+from vector_universe.training import loop, tasks
 from vector_universe.training.monitor import LEAVE_AFTER, PATIENCE, WEAK_AFTER, CollapseMonitor
 
 HEALTHY = Geometry(pair_cosine=0.4, off_pair_cosine=0.0, modality_gap=0.3, image_effective_rank=30.0,
@@ -195,7 +195,8 @@ def lines_of(run):
 def test_a_real_run_writes_its_geometry_and_has_no_warning(small_run):
     lines = lines_of(small_run)
     watched = [line for line in lines if "geometry" in line]
-    assert [line["step"] for line in watched] == [line["step"] for line in lines if "loss" in line]
+    steps = [line["step"] for line in lines if "loss" in line]
+    assert [line["step"] for line in watched] == [step for step in steps if step % 10 == 0 or step == steps[-1]]
     assert [line for line in lines if "verdict" in line] == []
     assert watched[-1]["geometry"]["recall_at_1"] > 3 * watched[-1]["geometry"]["chance_at_1"]
     assert sum(watched[-1]["gradient_shares"].values()) == pytest.approx(1)
@@ -204,15 +205,18 @@ def test_a_real_run_writes_its_geometry_and_has_no_warning(small_run):
 class ToThePoles(torch.nn.Module):
     """Drives true pairs apart."""
 
+    def __init__(self, **_):
+        super().__init__()
+
     def forward(self, images_BD, texts_BD, *_):
         return LossOutput.of(repulsion=(images_BD * texts_BD).sum(dim=1).mean())
 
 
 def test_a_run_that_collapses_says_so_and_still_does_when_it_was_interrupted(tmp_path, monkeypatch, capsys):
     data = load_dataset(write_shapes(tmp_path / "shapes")).select(range(24))
-    config = TrainConfig(embedding_width=32, epochs=4, batch_size=8, precision="fp32", learning_rate=0.01)
-    monkeypatch.setattr(loop, "InfoNCE", ToThePoles)
-    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    config = TrainConfig(embedding_width=32, epochs=4, batch_size=8, precision="fp32", learning_rate=0.01,
+                         monitor_every=1)
+    monkeypatch.setattr(tasks, "InfoNCE", ToThePoles)
     train(data, config, tmp_path / "run")
     told = [line["verdict"] for line in lines_of(tmp_path / "run") if "verdict" in line]
     assert [(verdict["name"], verdict["recovered"]) for verdict in told] == [("opposite_poles", False)]
@@ -222,10 +226,10 @@ def test_a_run_that_collapses_says_so_and_still_does_when_it_was_interrupted(tmp
 
     save, done = loop.save_checkpoint, []
 
-    def interrupted(path, model, optimizer, epochs_done):
-        save(path, model, optimizer, epochs_done)
-        done.append(epochs_done)
-        if done == [1, 2]:
+    def interrupted(*state):
+        save(*state)
+        done.append(1)
+        if len(done) == 2:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "save_checkpoint", interrupted)
@@ -234,4 +238,5 @@ def test_a_run_that_collapses_says_so_and_still_does_when_it_was_interrupted(tmp
     train(data, config, tmp_path / "again")
     assert capsys.readouterr().err.splitlines()[-1].startswith("warning: trained, but with open warnings")
     for one, other in zip(lines_of(tmp_path / "again"), lines_of(tmp_path / "run"), strict=True):
-        assert one | {"pairs_per_second": 0} == other | {"pairs_per_second": 0}
+        clock = {"pairs_per_second": 0, "waiting": 0}
+        assert one | clock == other | clock

@@ -78,8 +78,13 @@ def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet
     tracker = open_tracker(config.tracker if accelerator.is_main_process else "none", run.path, asdict(config))
     setup = set_up(dataset, config, run, accelerator, progress)
     try:
-        _Loop(setup, config, run, progress, dataset, tracker).run_all()
-        return publish(setup, config, run, dataset, progress)
+        loop = _Loop(setup, config, run, progress, dataset, tracker)
+        loop.run_all()
+        model = publish(setup, config, run, dataset, progress)
+        if loop.monitor.open:
+            progress.say(f"warning: trained, but with open warnings ({', '.join(loop.monitor.open)}): see "
+                         f"{run.metrics}")
+        return model
     finally:
         tracker.close()
         setup.close()
@@ -114,9 +119,6 @@ class _Loop:
                                       f"{self.state.bad_epochs} epochs ago")
                     break
                 self._epoch(epoch)
-        if self.monitor.open:
-            self.progress.say(f"warning: trained, but with open warnings ({', '.join(self.monitor.open)}): see "
-                              f"{self.run.metrics}")
 
     def _epoch(self, epoch: int) -> None:
         setup = self.setup
