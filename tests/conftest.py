@@ -11,11 +11,26 @@ from hypothesis import settings
 
 from tests.pictures import write_shapes
 from vector_universe import DualEncoder, TrainConfig, Universe, load_dataset, train
+from vector_universe.training import publish
 
 settings.register_profile("reproducible", derandomize=True, deadline=None)
 settings.load_profile("reproducible")
 
 SMALL = TrainConfig(embedding_width=64, epochs=30, batch_size=48)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_curves() -> Iterator[None]:
+    """Runs of tests leave an empty page of curves: drawing one takes longer than to train. Commands draw theirs."""
+    draw, publish.write_curves = publish.write_curves, empty_curves
+    yield
+    publish.write_curves = draw
+
+
+def empty_curves(run: Path) -> Path:
+    """In place of `write_curves`."""
+    (run / "curves.html").write_text("")
+    return run / "curves.html"
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,9 @@ PROGRAM = """
 import sys, time, torch
 torch.set_num_threads(1)
 from vector_universe import TrainConfig, UserError, load_dataset, train
-from vector_universe.training import loop
+from tests.conftest import empty_curves
+from vector_universe.training import loop, publish
+publish.write_curves = empty_curves
 loop.CHECKPOINT_SECONDS, loop.CHECKPOINT_SHARE = 0.0, 1e9
 watch, slow = loop._Loop._note, float(sys.argv[3])
 loop._Loop._note = lambda self, *figures: (time.sleep(slow), watch(self, *figures), time.sleep(slow))

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import torch
 
+from tests.conftest import empty_curves
 from vector_universe import TrainConfig, load_dataset, train
+from vector_universe.training import publish
 
 # 20 steps each, with dropout and parts of 4 of a batch of 16, so that both ways of splitting a batch meet.
 BASE = TrainConfig(embedding_width=16, epochs=10, batch_size=16, micro_batch=4, learning_rate=1e-3, precision="fp32",
@@ -33,6 +35,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float = torch.Tensor.double
+    publish.write_curves = empty_curves
     dataset = load_dataset(sys.argv[1]).split("train").select(range(32))
     for name, config in CONFIGS.items():
         train(dataset, config, Path(sys.argv[2]) / name, quiet=True)

@@ -27,12 +27,14 @@ class Encoding:
         prepare: from a range of rows to what `encode` takes; runs in a thread, ahead of the model.
         encode: that to unit rows (b, D). The same each time, given the same random state.
         learns: whether any parameter behind it learns.
+        first: where row 0 stands in the batch over all processes, for the random numbers.
     """
 
     rows: int
     prepare: Callable[[slice], Any]
     encode: Callable[[Any], Tensor]
     learns: bool = True
+    first: int = 0
 
 
 class CachedGradients:
@@ -44,7 +46,7 @@ class CachedGradients:
     Args:
         encodings: by name; embedded in this order.
         micro_batch: the most rows of one part.
-        reseed: called with the name and the first row of a part before it is embedded.
+        reseed: called with the name and the first row of a part, in the whole batch, before it is embedded.
         threads: prepares parts ahead.
         autocast: makes the context in which parts are embedded, both times.
     """
@@ -92,7 +94,7 @@ class CachedGradients:
             prepared = ahead.result()
             self.waiting += time.perf_counter() - started
             ahead = self._submit(*parts[place + 1]) if place + 1 < len(parts) else None
-            self.reseed(name, part.start)
+            self.reseed(name, self.encodings[name].first + part.start)
             with self.autocast():
                 part_BD = self.encodings[name].encode(prepared)
             yield name, part, part_BD

@@ -261,14 +261,13 @@ class _Loop:
     def _batch(self, epoch: int, order: Tensor, number: int) -> Batch:
         """This process's share of a batch."""
         setup, size = self.setup, self.setup.batch_size
-        places = order[number * size:(number + 1) * size][setup.processes.share(size)].tolist()
-        return setup.task.batch(epoch, [setup.training[place] for place in places])
+        mine = setup.processes.share(size)
+        places = order[number * size:(number + 1) * size][mine].tolist()
+        return setup.task.batch(epoch, [setup.training[place] for place in places], mine.start)
 
     def _gradients(self, step: int, batch: Batch) -> CachedGradients:
-        first_row = self.setup.processes.share(self.setup.batch_size).start
-
         def reseed(name: str, row: int) -> None:  # dropout: a function of seed, step and row, in any process
-            torch.manual_seed(_seed(self.config, step, f"{name} {first_row + row}"))
+            torch.manual_seed(_seed(self.config, step, f"{name} {row}"))
 
         return CachedGradients(self.setup.task.encodings(batch), self.state.micro_batch, reseed, self.threads,
                                self.setup.accelerator.autocast)

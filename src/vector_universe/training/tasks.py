@@ -36,11 +36,15 @@ SIGLIP_SCALE, SIGLIP_BIAS = math.log(10), -10.0  # where the paper's sigmoid obj
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows of the data that this process has of one step's batch, and the whole captions that it reads of."""
+    """The rows of the data that this process has of one step's batch, and the whole captions that it reads of.
+
+    `first` is where they begin in the batch over all processes.
+    """
 
     epoch: int
     rows: Sequence[int]
     captions: Sequence[str]
+    first: int = 0
 
 
 class Task(nn.Module):
@@ -56,9 +60,9 @@ class Task(nn.Module):
 
     model: DualEncoder
 
-    def batch(self, epoch: int, rows: Sequence[int]) -> Batch:
+    def batch(self, epoch: int, rows: Sequence[int], first: int = 0) -> Batch:
         """A batch of these rows in the views of this epoch."""
-        return Batch(epoch, rows, self.texts.chosen(rows, self._view(self.texts, epoch, 0)))
+        return Batch(epoch, rows, self.texts.chosen(rows, self._view(self.texts, epoch, 0)), first)
 
     def encodings(self, batch: Batch) -> dict[str, Encoding]:
         """What must be embedded, by name; "images" and "texts" are among them, row i of both a pair."""
@@ -96,7 +100,8 @@ class Task(nn.Module):
     def encoding(self, side: ImageSide | TextSide, batch: Batch, number: int = 0) -> Encoding:
         """One side of one view of a batch."""
         view = self._view(side, batch.epoch, number)
-        return Encoding(len(batch.rows), lambda part: side.prepare(batch.rows[part], view), side.embed, side.learns)
+        return Encoding(len(batch.rows), lambda part: side.prepare(batch.rows[part], view), side.embed, side.learns,
+                        batch.first)
 
     def _view(self, side: ImageSide | TextSide, epoch: int, number: int) -> int:
         return number_of_view(epoch, number, self.copies, side.views)
