@@ -211,9 +211,9 @@ def test_parts_change_nothing_but_the_last_digits(shapes, tmp_path):
     assert losses(tmp_path / "parts") == pytest.approx(losses(tmp_path / "whole"), rel=1e-5)
 
 
-def test_training_stops_early_and_keeps_the_best(shapes, tmp_path):
+def test_training_stops_early_and_keeps_the_best(small_folder, tmp_path):
     config = replace(TINY, epochs=30, early_stopping=2, keep="best", learning_rate=1e-8)
-    train(shapes, config, tmp_path / "run", quiet=True)
+    train(load_dataset(small_folder), config, tmp_path / "run", quiet=True)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     validations = [line["validation"] for line in lines if "validation" in line]
     assert len(validations) < 30
