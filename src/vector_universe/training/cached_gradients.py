@@ -37,6 +37,12 @@ class Encoding:
     first: int = 0
 
 
+def preparing_thread() -> ThreadPoolExecutor:
+    """The thread that prepares parts; its torch works alone: a pool of helpers of its own takes a fifth off the model's
+    speed for good, as they wait for work on the cores where the model computes."""
+    return ThreadPoolExecutor(1, "prepare", torch.set_num_threads, (1,))
+
+
 class CachedGradients:
     """One step over a batch: `embed`, a loss of one's own on the embeddings, `backward`.
 
@@ -47,7 +53,7 @@ class CachedGradients:
         encodings: by name; embedded in this order.
         micro_batch: the most rows of one part.
         reseed: called with the name and the first row of a part, in the whole batch, before it is embedded.
-        threads: prepares parts ahead.
+        threads: prepares parts ahead; see `preparing_thread`.
         autocast: makes the context in which parts are embedded, both times.
     """
 

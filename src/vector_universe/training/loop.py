@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from vector_universe.losses import LossOutput
 from vector_universe.models import DualEncoder, load_run_model
 from vector_universe.models.adaptation import check_adapter_gradients
 from vector_universe.models.adapter_file import learned_state
-from vector_universe.training.cached_gradients import CachedGradients
+from vector_universe.training.cached_gradients import CachedGradients, preparing_thread
 from vector_universe.training.checkpoint import Progress, load_checkpoint, save_checkpoint, write_tensors
 from vector_universe.training.config import TrainConfig
 from vector_universe.training.history import flat_figures
@@ -112,7 +111,7 @@ class _Loop:
             self.run.drop_metrics_from(self.state.steps)
         self.monitor = CollapseMonitor.of_run(self.run.metrics)
         self.progress.start(setup, self.config, self.dataset, self.state.steps)
-        with Interruption() as self.interruption, ThreadPoolExecutor(1) as self.threads, self.progress:
+        with Interruption() as self.interruption, preparing_thread() as self.threads, self.progress:
             for epoch in range(self.state.steps // setup.steps_per_epoch, setup.epochs):
                 if self._ended_early():
                     self.progress.say(f"stopped early after epoch {epoch}: validation was best "

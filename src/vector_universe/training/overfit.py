@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import torch
 from vector_universe.data import ImageTextDataset
 from vector_universe.errors import UserError
 from vector_universe.evaluation.geometry import geometry
-from vector_universe.training.cached_gradients import CachedGradients
+from vector_universe.training.cached_gradients import CachedGradients, preparing_thread
 from vector_universe.training.config import TrainConfig
 from vector_universe.training.optimisation import set_rates
 from vector_universe.training.preparation import build_accelerator, set_up
@@ -42,7 +41,7 @@ def overfit_one_batch(dataset: ImageTextDataset, config: TrainConfig, out: str |
                    encoder_dropout=0.0, projection_dropout=0.0, lora_dropout=0.0, modality_dropout=0.0, views=1,
                    retain=None, wise_ft=None)
     train_rows = [i for i, split in enumerate(dataset.table["split"]) if split == "train"][:BATCH]
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as threads:
+    with tempfile.TemporaryDirectory() as folder, preparing_thread() as threads:
         run = RunFolder(Path(folder))
         setup = set_up(dataset.select(train_rows), same, run, build_accelerator(same), TrainingProgress())
         try:
