@@ -37,6 +37,8 @@ bench: setup
 	$(BIN)/python -m benchmarks.demo $(ARGS)
 	$(BIN)/python -m benchmarks.adaptation $(ARGS)
 	$(BIN)/python -m benchmarks.embedding $(ARGS)
+	$(BIN)/python -m benchmarks.fusion $(ARGS)
+	$(BIN)/python -m benchmarks.objectives $(ARGS)
 	$(BIN)/python -m benchmarks.training $(ARGS)
 
 clean:
