@@ -13,36 +13,44 @@ from safetensors.torch import load_file
 from tests.pictures import write_shapes
 from tests.train_in_processes import CONFIGS
 
+QUICK = ("info_nce", "log_sum_exp", "fusion")
+NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS]
+COMMANDS = {"1": [sys.executable, "-m"],
+            "2": [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
+                  "--rdzv-endpoint", "localhost:0", "-m"]}
+
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """The folders of the runs of one process and of two."""
+def trained(tmp_path_factory):
+    """Called with a name: the folders of its runs by one process and by two, trained together with others like it."""
     place = tmp_path_factory.mktemp("processes")
     write_shapes(place / "shapes")
-    commands = {1: [sys.executable, "-m"],
-                2: [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0",
-                    "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "-m"]}
-    for size, command in commands.items():
-        done = subprocess.run([*command, "tests.train_in_processes", str(place / "shapes"), str(place / str(size))],
-                              capture_output=True, text=True, timeout=400, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
-    return place
+
+    def runs(name):
+        if not (place / "1" / name).exists():
+            group = [other for other in CONFIGS if (other in QUICK) == (name in QUICK)]
+            for size, command in COMMANDS.items():
+                done = subprocess.run([*command, "tests.train_in_processes", str(place / "shapes"), str(place / size),
+                                       *group], capture_output=True, text=True, timeout=400, check=False)
+                assert done.returncode == 0, done.stderr[-3000:]
+        return [place / size / name for size in COMMANDS]
+
+    return runs
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_two_processes_are_one(runs, name):
-    one, two = (load_file(runs / size / name / "model" / "model.safetensors") for size in "12")
+@pytest.mark.parametrize("name", NAMES)
+def test_two_processes_are_one(trained, name):
+    one, two = (load_file(run / "model" / "model.safetensors") for run in trained(name))
     assert one.keys() == two.keys()
     for key, weights in one.items():
         assert weights.dtype in (torch.float64, torch.int64)
         assert (weights - two[key]).abs().max() < 1e-9, key
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_figures_are_of_the_whole_batch(runs, name):
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_are_of_the_whole_batch(trained, name):
     """Losses, and the geometry that is gathered from all processes, are those of one process."""
-    lines = [[json.loads(line) for line in (runs / size / name / "metrics.jsonl").read_text().splitlines()]
-             for size in "12"]
+    lines = [[json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()] for run in trained(name)]
     losses = [[line["loss"] for line in several if "loss" in line] for several in lines]
     assert len(losses[0]) == 20
     assert losses[1] == pytest.approx(losses[0], abs=1e-9)

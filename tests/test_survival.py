@@ -123,7 +123,7 @@ def test_ten_kills_at_random_moments_change_nothing(folder, undisturbed, tmp_pat
     check_equal(out, undisturbed)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_finishes_the_step_saves_and_leaves(folder, undisturbed, tmp_path, number):
     out = tmp_path / "run"
     process = started(folder, out, slow=0.1)

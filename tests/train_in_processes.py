@@ -1,4 +1,4 @@
-"""Train every objective: `torchrun --nproc-per-node 2 -m tests.train_in_processes DATA OUT`, or with one process.
+"""Train objectives: `torchrun --nproc-per-node 2 -m tests.train_in_processes DATA OUT NAME…`, or with one process.
 
 All in float64: Adam divides a gradient by its own size, so where one is zero but for rounding, float32's noise moves a
 weight by as much as a real gradient would, and runs that add in another order drift apart.
@@ -37,8 +37,8 @@ def main() -> None:
     torch.Tensor.float = torch.Tensor.double
     publish.write_curves = empty_curves
     dataset = load_dataset(sys.argv[1]).split("train").select(range(32))
-    for name, config in CONFIGS.items():
-        train(dataset, config, Path(sys.argv[2]) / name, quiet=True)
+    for name in sys.argv[3:]:
+        train(dataset, CONFIGS[name], Path(sys.argv[2]) / name, quiet=True)
 
 
 if __name__ == "__main__":
