@@ -49,7 +49,7 @@ class LabelSets:
         """Number of rows with each label, int64 (L,)."""
         return torch.bincount(self.labels_K, minlength=self.vocabulary)
 
-    def take(self, rows: Sequence[int]) -> LabelSets:
+    def take(self, rows: Sequence[int] | Tensor) -> LabelSets:
         """The labels of these rows, in this order; a row may come more than once."""
         wanted_M = torch.as_tensor(rows, dtype=torch.int64, device=self.rows_K.device)
         order_K = torch.argsort(self.rows_K, stable=True)

@@ -111,14 +111,14 @@ def train_fusion(image_vectors_ND: np.ndarray | None, title_vectors_ND: np.ndarr
         head = FusionHead(FusionHeadConfig(kind=config.kind, width=vocabulary.shape[1],
                                            hidden_width=config.hidden_width, rank=config.rank))
         kernel = LinearKernel(vocabulary.shape[1], config.features)
-    objective = KernelKL(kernel, label_frequencies_L=_take(labels, training).counts_per_label() + 1.0,
+    objective = KernelKL(kernel, label_frequencies_L=labels.take(training).counts_per_label() + 1.0,
                          logit_adjustment=True)
     both = nn.ModuleList([head, objective])
     optimizer = torch.optim.AdamW(both.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
 
     def divergence(rows: Tensor, dropout: float) -> Tensor:
         batch = {name: rows_ND[rows] for name, rows_ND in inputs.items()}
-        return objective(head(**as_inputs(_hide(batch, dropout, draw))), vocabulary, _take(labels, rows)).total
+        return objective(head(**as_inputs(_hide(batch, dropout, draw))), vocabulary, labels.take(rows)).total
 
     best, best_state, bad_epochs = float("inf"), copy.deepcopy(both.state_dict()), 0
     for _ in range(config.epochs):
@@ -147,14 +147,6 @@ def _hide(batch: dict[str, Tensor], probability: float, draw: torch.Generator) -
     kept_BM = present_BM & (torch.rand(present_BM.shape, generator=draw) >= probability)
     kept_BM = torch.where(kept_BM.any(dim=1, keepdim=True), kept_BM, present_BM)
     return {name: rows_BD * kept_BM[:, m, None] for m, (name, rows_BD) in enumerate(batch.items())}
-
-
-def _take(labels: LabelSets, rows: Tensor) -> LabelSets:
-    """The labels of these rows, each row at most once, in this order."""
-    place = torch.full((labels.size,), -1)
-    place[rows] = torch.arange(len(rows))
-    kept_K = place[labels.rows_K] >= 0
-    return LabelSets(place[labels.rows_K[kept_K]], labels.labels_K[kept_K], len(rows), labels.vocabulary)
 
 
 def _check_vocabulary(vocabulary_LD: Tensor, labels: LabelSets, arrays: dict[str, np.ndarray]) -> None:

@@ -162,11 +162,10 @@ class _Loop:
         setup.optimizer.zero_grad()
         ahead = self._gradients(step + 1, following) if following else None
         gradients.backward(loss.total)
-        setup.processes.sum_gradients((*setup.model.parameters(), *setup.task.parameters()))
+        setup.processes.sum_gradients(setup.parameters)
         if step == 0:
             check_adapter_gradients(setup.model)
-        torch.nn.utils.clip_grad_norm_([*setup.model.parameters(), *setup.task.parameters()],
-                                       self.config.gradient_clip)
+        torch.nn.utils.clip_grad_norm_(setup.parameters, self.config.gradient_clip)
         setup.optimizer.step()
         with torch.no_grad():
             setup.model.logit_scale.clamp_(0, self.max_logit_scale)
@@ -245,8 +244,7 @@ class _Loop:
 
     def _checkpoint_is_due(self) -> bool:
         pause = time.perf_counter() - self.saved_at
-        due = pause > max(CHECKPOINT_SECONDS, self.saving_took / CHECKPOINT_SHARE)
-        return self.setup.processes.any(due) if self.setup.processes.size > 1 else due
+        return self.setup.processes.any(pause > max(CHECKPOINT_SECONDS, self.saving_took / CHECKPOINT_SHARE))
 
     def _save(self) -> None:
         started = time.perf_counter()

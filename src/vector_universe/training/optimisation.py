@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vector_universe.models import DualEncoder
+from vector_universe.models.adaptation import SIDES
 from vector_universe.models.adapter_file import learned_state
 from vector_universe.training.config import TrainConfig
 
@@ -21,7 +22,7 @@ def build_optimizer(model: DualEncoder, task: nn.Module, config: TrainConfig) ->
     """
     rates = {side: rate or config.peak_learning_rate for side, rate in (
         ("image", config.learning_rate_image), ("text", config.learning_rate_text))}
-    towers = {side: f"towers.{model.towers.modules_of(side)[0]}." for side in ("image", "text")}  # type: ignore[arg-type]
+    towers = {side: f"towers.{model.towers.modules_of(side)[0]}." for side in SIDES}
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in (*model.named_parameters(), *task.named_parameters()):
         if parameter.requires_grad:

@@ -49,7 +49,8 @@ def overfit_one_batch(dataset: ImageTextDataset, config: TrainConfig, out: str |
             distinct = len(set(batch.captions)) / len(batch.captions)
             setup.task.train()
             for step in range(STEPS):
-                gradients = CachedGradients(setup.task.encodings(batch), len(setup.training) + 10_000,
+                encodings = setup.task.encodings(batch)
+                gradients = CachedGradients(encodings, max(encoding.rows for encoding in encodings.values()),
                                             lambda *_: None, threads, setup.accelerator.autocast)
                 embeddings = gradients.embed()
                 loss = setup.task.loss(embeddings, batch)
@@ -60,8 +61,7 @@ def overfit_one_batch(dataset: ImageTextDataset, config: TrainConfig, out: str |
                 set_rates(setup.optimizer, min(1.0, (step + 1) / WARMUP))
                 setup.optimizer.zero_grad()
                 gradients.backward(loss.total)
-                torch.nn.utils.clip_grad_norm_([*setup.model.parameters(), *setup.task.parameters()],
-                                               config.gradient_clip)
+                torch.nn.utils.clip_grad_norm_(setup.parameters, config.gradient_clip)
                 setup.optimizer.step()
         finally:
             setup.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from vector_universe.data import ImageTextDataset
 from vector_universe.data.example import Example
@@ -15,10 +16,11 @@ from vector_universe.data.frame_store import FrameStore
 from vector_universe.errors import UserError
 from vector_universe.evaluation import prompts
 from vector_universe.models import DualEncoder, adapt, load_run_model
-from vector_universe.models.adaptation import trainable_table
+from vector_universe.models.adaptation import SIDES, trainable_table
 from vector_universe.models.cut import TowerCut
 from vector_universe.models.dropout import encoder_dropout
 from vector_universe.models.precision import use_bf16
+from vector_universe.models.towers import Side
 from vector_universe.training.activation_cache import ActivationCache
 from vector_universe.training.config import TrainConfig
 from vector_universe.training.optimisation import WeightAverage, build_optimizer
@@ -61,6 +63,11 @@ class Setup:
     def total_steps(self) -> int:
         return self.epochs * self.steps_per_epoch
 
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The model's and the objective's."""
+        return [*self.model.parameters(), *self.task.parameters()]
+
     def close(self) -> None:
         """Remove what the run kept on disk for itself."""
         for cache in self.caches:
@@ -101,20 +108,25 @@ def set_up(dataset: ImageTextDataset, config: TrainConfig, run: RunFolder, accel
     model.to(accelerator.device).train()
 
     caches: list = [store]
-    read_back = {side: _read_back(model, side, config, budget - store.bytes, run.cache, processes, caches)
-                 for side in ("image", "text")}
-    transform = image_views(config, model, frozen=_cut(model, "image") is not None)
-    images = ImageSide(model, store, transform, config.seed, _views(config, model, "image"), read_back["image"])
-    texts_side = TextSide(model, texts, 0.0 if _views(config, model, "text") == 1 and config.views is None
-                          else config.word_dropout, config.seed, _views(config, model, "text"), read_back["text"])
+    cuts: dict[Side, TowerCut | None] = {side: TowerCut.of(model, side) if given is not None else None
+                                         for side in SIDES}
+    # New views each epoch, but one where a frozen part is read back: the example as it is.
+    views = {side: config.views or (1 if cut is not None else None) for side, cut in cuts.items()}
+    as_it_is = {side: cut is not None and config.views is None for side, cut in cuts.items()}
+    read_back = {side: _read_back(side, cut, config, budget - store.bytes, run.cache, processes, caches)
+                 for side, cut in cuts.items()}
+    images = ImageSide(model, store, image_views(config, model, as_it_is["image"]), config.seed, views["image"],
+                       read_back["image"])
+    texts_side = TextSide(model, texts, 0.0 if as_it_is["text"] else config.word_dropout, config.seed, views["text"],
+                          read_back["text"])
     for one in (images, texts_side):
         _check_cut(one, training, progress)
     task = build_task(model, images, texts_side, store.examples, config, processes.group).to(accelerator.device)
     if given is not None:
         progress.trainable(trainable_table(model))
     if config.encoder_dropout:
-        for side in ("image", "text"):
-            encoder_dropout(model, side, config.encoder_dropout)  # type: ignore[arg-type]
+        for side in SIDES:
+            encoder_dropout(model, side, config.encoder_dropout)
     epochs, batch_size = config.epochs_for(len(training)), config.batch_size_for(len(training), processes.size)
     steps_per_epoch = len(training) // batch_size
     average = WeightAverage(model, config.ema) if config.ema else None
@@ -128,27 +140,17 @@ def build_accelerator(config: TrainConfig) -> Accelerator:
     return Accelerator(cpu=cpu, mixed_precision="bf16" if use_bf16(config.precision) else "no")
 
 
-def image_views(config: TrainConfig, model: DualEncoder, frozen: bool) -> ImageViews:
+def image_views(config: TrainConfig, model: DualEncoder, as_it_is: bool) -> ImageViews:
     """How pictures vary: what is asked for, or what suits the model."""
     kind = config.image_views
     if kind == "auto":
-        kind = "none" if frozen and config.views is None else "square_crop" if model.framing.fit == "crop" else "gentle"
+        kind = "none" if as_it_is else "square_crop" if model.framing.fit == "crop" else "gentle"
     return ImageViews(kind, config.flip, config.colour, config.blur)
 
 
-def _cut(model: DualEncoder, side: str) -> TowerCut | None:
-    return TowerCut.of(model, side) if model.adapted is not None else None  # type: ignore[arg-type]
-
-
-def _views(config: TrainConfig, model: DualEncoder, side: str) -> int | None:
-    """How many views of an example there are: one where a frozen part is read back, new ones each epoch elsewhere."""
-    return config.views or (1 if _cut(model, side) is not None else None)
-
-
-def _read_back(model: DualEncoder, side: str, config: TrainConfig, budget: int, folder: Path, processes: Processes,
-               caches: list) -> ReadBack | None:
-    """Where the frozen part of a tower ends, and a place to keep what it makes; None where nothing is frozen."""
-    cut = _cut(model, side)
+def _read_back(side: Side, cut: TowerCut | None, config: TrainConfig, budget: int, folder: Path,
+               processes: Processes, caches: list) -> ReadBack | None:
+    """A place to keep what the frozen part of a tower makes; None where nothing is frozen."""
     if cut is None or not config.cache:
         return None if cut is None else ReadBack(cut, None)
     cache = ActivationCache(folder / f"{side}-{processes.rank}", max(0, budget // 2))

@@ -134,22 +134,6 @@ def drop_words(text: str, probability: float, choices: random.Random) -> str:
     return " ".join(kept) if kept else text
 
 
-def augment_images(pixels_BCHW: Tensor, generator: torch.Generator) -> Tensor:
-    """The "gentle" view by random numbers of a whole batch: for the loop, until it uses `ImageViews`."""
-    batch = len(pixels_BCHW)
-
-    def draw(low: float, high: float, *shape: int) -> Tensor:
-        return (low + (high - low) * torch.rand(batch, *shape, generator=generator)).to(pixels_BCHW.device)
-
-    affine = torch.zeros(batch, 2, 3, device=pixels_BCHW.device)
-    affine[:, 0, 0] = affine[:, 1, 1] = draw(*ZOOM)
-    affine[:, :, 2] = draw(-SHIFT, SHIFT, 2)
-    grid = F.affine_grid(affine, list(pixels_BCHW.shape), align_corners=False)
-    moved = F.grid_sample(pixels_BCHW, grid, padding_mode="border", align_corners=False)
-    contrast, brightness = draw(1 - COLOUR, 1 + COLOUR, 1, 1, 1), draw(-COLOUR, COLOUR, 1, 1, 1)
-    return moved * contrast + brightness
-
-
 def _random(seed: int, row: int, view: int, purpose: str) -> random.Random:
     """Random numbers of their own; a text as the seed is hashed whole, so that neighbours have nothing in common."""
     return random.Random(f"{seed} {row} {view} {purpose}")
