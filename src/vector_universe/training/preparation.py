@@ -125,8 +125,9 @@ def set_up(dataset: ImageTextDataset, config: TrainConfig, run: RunFolder, accel
     if given is not None:
         progress.trainable(trainable_table(model))
     if config.encoder_dropout:
-        for side in SIDES:
-            encoder_dropout(model, side, config.encoder_dropout)
+        for one in (images, texts_side):
+            if one.learns:  # elsewhere it would be noise alone
+                encoder_dropout(model, one.side, config.encoder_dropout)
     epochs, batch_size = config.epochs_for(len(training)), config.batch_size_for(len(training), processes.size)
     steps_per_epoch = len(training) // batch_size
     average = WeightAverage(model, config.ema) if config.ema else None

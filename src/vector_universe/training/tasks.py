@@ -298,8 +298,8 @@ def _fused(model: DualEncoder, images: ImageSide, texts: TextSide, examples: Seq
     objective = KernelKL(LinearKernel(width, width), label_frequencies_L=labels.counts_per_label() + 1.0,
                          logit_adjustment=True)
     titled, read = [bool(example.texts) for example in examples], [bool(example.ocr) for example in examples]
-    ocr = TextSide(model, [[example.ocr] for example in examples], config.word_dropout, config.seed) if any(
+    ocr = TextSide(model, [[example.ocr] for example in examples], texts.word_dropout, config.seed) if any(
         read) else None
-    titles = TextSide(model, [example.texts or [""] for example in examples], config.word_dropout, config.seed,
+    titles = TextSide(model, [example.texts or [""] for example in examples], texts.word_dropout, config.seed,
                       texts.views, texts.read_back)
     return Fused(model, images, titles, ocr, objective, labels, names, config.modality_dropout, titled, read, group)
