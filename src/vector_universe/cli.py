@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import tyro
 
+from vector_universe.cli_data import Data, Options, Source
+from vector_universe.data.options import LoadOptions
 from vector_universe.errors import UserError
 from vector_universe.training.config import TrainConfig, read_config
 from vector_universe.training.recipes import recipe
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from vector_universe.index import Hit
 
 _SHOWN_OCR = 80  # characters of burnt-in text in a table
-Source = Annotated[str, tyro.conf.arg(metavar="SRC")]
 
 
 class Verb(Protocol):
@@ -64,6 +65,7 @@ class Train:
     overfit_one_batch: bool = False
     """Only see whether the model can learn one batch by heart: if not, something is wrong before any long run."""
     config: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+    load: Options = field(default_factory=LoadOptions)
 
     def run(self) -> None:
         from vector_universe.data import load_dataset, read_ocr
@@ -71,7 +73,7 @@ class Train:
         from vector_universe.training import train
         from vector_universe.training.overfit import overfit_one_batch
         self.config.check()
-        dataset = load_dataset(self.data)
+        dataset = load_dataset(self.data, self.load)
         if self.ocr:
             with stages() as progress:
                 dataset = read_ocr(dataset, advance=counter(progress, "reading burnt-in text", len(dataset)))
@@ -112,13 +114,14 @@ class Evaluate:
     """Data to measure on; each split by itself."""
     json: bool = False
     """Print JSON for programs."""
+    load: Options = field(default_factory=LoadOptions)
 
     def run(self) -> None:
         from vector_universe.data import load_dataset
         from vector_universe.evaluation import evaluate, store_evaluation
         from vector_universe.models import load_run_model
         from vector_universe.progress import counter, stages
-        model, dataset = load_run_model(self.model), load_dataset(self.data)
+        model, dataset = load_run_model(self.model), load_dataset(self.data, self.load)
         with stages() as progress:
             evaluation = evaluate(model, dataset, counter(progress, "reading images", len(dataset)))
         if self.json:
@@ -148,13 +151,14 @@ class Index:
     with a fusion head."""
     ocr: bool = False
     """Read the text burnt into the images and keep it with them; needs the extra 'ocr'."""
+    load: Options = field(default_factory=LoadOptions)
 
     def run(self) -> None:
         from vector_universe.data import load_dataset, read_ocr
         from vector_universe.index import Universe
         from vector_universe.models import load_run_model
         from vector_universe.progress import counter, stages
-        model, dataset = load_run_model(self.model), load_dataset(self.data)
+        model, dataset = load_run_model(self.model), load_dataset(self.data, self.load)
         with stages() as progress:
             if self.ocr:
                 dataset = read_ocr(dataset, advance=counter(progress, "reading burnt-in text", len(dataset)))
@@ -244,7 +248,7 @@ class Serve:
 
 VERBS: dict[str, Callable[..., Verb]] = {
     "demo": Demo, "train": Train, "evaluate": Evaluate, "index": Index, "search": Search, "serve": Serve,
-    "export": Export,
+    "export": Export, "data": Data,
 }
 
 

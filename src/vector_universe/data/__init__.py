@@ -3,11 +3,12 @@
 from vector_universe.data.dataset import ImageTextDataset
 from vector_universe.data.example import Example
 from vector_universe.data.framing import Framing
-from vector_universe.data.images import ImageError, decode_image
+from vector_universe.data.images import FileSlice, ImageError, decode_image
 from vector_universe.data.load import load_dataset
 from vector_universe.data.ocr import read_ocr
+from vector_universe.data.options import LoadOptions
 from vector_universe.data.pixels import Pixels, read_pixels
 from vector_universe.data.skipped import SkippedRow, write_skipped
 
-__all__ = ["Example", "Framing", "ImageError", "ImageTextDataset", "Pixels", "SkippedRow", "decode_image",
-           "load_dataset", "read_ocr", "read_pixels", "write_skipped"]
+__all__ = ["Example", "FileSlice", "Framing", "ImageError", "ImageTextDataset", "LoadOptions", "Pixels", "SkippedRow",
+           "decode_image", "load_dataset", "read_ocr", "read_pixels", "write_skipped"]

@@ -6,10 +6,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vector_universe.data.example import Example
+from vector_universe.data.images import FileSlice, ImageSource, encoded_size
 from vector_universe.data.skipped import SkippedRow
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ class ImageTextDataset:
     """Examples in an Arrow table (`table`), with the rows that were skipped and why.
 
     Attributes:
-        table: `datasets.Dataset` with columns id, image {bytes, path}, texts, labels, held_out_texts, ocr, split
-            and, where the source has more columns, metadata.
+        table: `datasets.Dataset` with columns id, image {bytes, path, offset, length}, texts, labels, held_out_texts,
+            ocr, split and, where the source has more columns, metadata. An image is its bytes, or the file at `path`,
+            or `length` bytes of that file from `offset`.
         name: short name for people.
         source: what was given to `load_dataset`.
         skipped: rows that could not be used.
@@ -88,7 +89,7 @@ class ImageTextDataset:
         """A hash of ids, texts, labels, splits, read-off texts and image sizes: the same wherever the data lies."""
         digest = hashlib.sha256()
         for example in self:
-            size = len(example.image) if isinstance(example.image, bytes) else Path(example.image).stat().st_size
+            size = encoded_size(example.image)
             digest.update(repr((example.id, example.texts, example.labels, example.held_out_texts,
                                 example.split, size, *filter(None, [example.ocr]))).encode())
         return digest.hexdigest()[:16]
@@ -104,10 +105,8 @@ class ImageTextDataset:
 
 
 def _to_row(example: Example) -> dict[str, Any]:
-    in_memory = isinstance(example.image, bytes)
     row = {
-        "id": example.id,
-        "image": {"bytes": example.image if in_memory else None, "path": None if in_memory else str(example.image)},
+        "id": example.id, "image": _image_to_row(example.image),
         "texts": example.texts, "labels": example.labels, "held_out_texts": example.held_out_texts,
         "ocr": example.ocr, "split": example.split,
     }
@@ -115,7 +114,22 @@ def _to_row(example: Example) -> dict[str, Any]:
 
 
 def _to_example(row: dict[str, Any]) -> Example:
-    image = row["image"]
-    return Example(id=row["id"], image=image["bytes"] if image["bytes"] is not None else image["path"],
-                   texts=row["texts"], labels=row["labels"], split=row["split"],
-                   held_out_texts=row["held_out_texts"], ocr=row["ocr"], metadata=row.get("metadata") or {})
+    return Example(id=row["id"], image=_image_from_row(row["image"]), texts=row["texts"],
+                   labels=row["labels"], split=row["split"], held_out_texts=row["held_out_texts"], ocr=row["ocr"],
+                   metadata=row.get("metadata") or {})
+
+
+def _image_to_row(image: ImageSource) -> dict[str, Any]:
+    if isinstance(image, bytes):
+        return {"bytes": image, "path": None, "offset": None, "length": None}
+    if isinstance(image, FileSlice):
+        return {"bytes": None, "path": image.path, "offset": image.offset, "length": image.length}
+    return {"bytes": None, "path": str(image), "offset": None, "length": None}
+
+
+def _image_from_row(image: dict[str, Any]) -> ImageSource:
+    if image["bytes"] is not None:
+        return image["bytes"]
+    if image["offset"] is not None:
+        return FileSlice(image["path"], image["offset"], image["length"])
+    return image["path"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -12,7 +13,17 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 # a PNG of 481 KB can unpack to 661 MB.
 MAX_PIXELS = 64_000_000
 
-ImageSource = str | Path | bytes
+
+@dataclass(frozen=True)
+class FileSlice:
+    """Encoded bytes that lie somewhere in a larger file, such as a member of a tar shard: read late, never copied."""
+
+    path: str
+    offset: int
+    length: int
+
+
+ImageSource = str | Path | bytes | FileSlice
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit above is checked first, and is an error rather than a warning
 
@@ -21,12 +32,51 @@ class ImageError(ValueError):
     """An image cannot be read; the message is the reason, in a few words ("truncated", "empty file"…)."""
 
 
+def encoded_size(source: ImageSource) -> int:
+    """How many bytes the encoded image takes.
+
+    Raises:
+        ImageError: there is no such file.
+    """
+    if isinstance(source, bytes):
+        return len(source)
+    if isinstance(source, FileSlice):
+        return source.length
+    try:
+        return Path(source).stat().st_size
+    except OSError:
+        raise ImageError("file not found") from None
+
+
+def encoded_bytes(source: ImageSource) -> bytes:
+    """The encoded image itself.
+
+    Raises:
+        ImageError: it cannot be read, or its file ends before it does.
+    """
+    if isinstance(source, bytes):
+        return source
+    try:
+        if not isinstance(source, FileSlice):
+            return Path(source).read_bytes()
+        with open(source.path, "rb") as file:
+            file.seek(source.offset)
+            encoded = file.read(source.length)
+    except OSError as error:
+        raise ImageError(f"cannot be read ({error.strerror})") from None
+    if len(encoded) < source.length:
+        raise ImageError(f"truncated: {source.path} ends within it")
+    return encoded
+
+
 def open_image(source: ImageSource) -> Image.Image:
     """Read the header of an image and check it; no pixel is decoded yet.
 
     Raises:
         ImageError: missing, empty, not an image, or larger than `MAX_PIXELS`.
     """
+    if isinstance(source, FileSlice):
+        source = encoded_bytes(source)
     if isinstance(source, bytes):
         if not source:
             raise ImageError("empty file (0 bytes)")

@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from vector_universe.data.dataset import ImageTextDataset
+from vector_universe.data.options import LoadOptions
+
+DEFAULT = LoadOptions()
 
 
-def load_dataset(source: str | Path) -> ImageTextDataset:
+def load_dataset(source: str | Path, options: LoadOptions = DEFAULT) -> ImageTextDataset:
     """Load a data set.
 
     Args:
         source: a folder with `images/` + `metadata.csv` (or Flickr8k's `captions.txt`), or the name of a built-in:
             "emoji" (Twemoji pictures) or "emoji-noto" (the same by Noto's artists, from the installed font).
+        options: columns, splits and safety.
 
     Raises:
         UserError: the source cannot be used; the message says what to do.

@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 
-from vector_universe.data.images import ImageError, ImageSource
+from vector_universe.data.images import ImageSource, encoded_bytes
 from vector_universe.errors import UserError
 
 
@@ -85,12 +85,7 @@ def picture_digest(source: ImageSource) -> str:
     Raises:
         ImageError: the file cannot be read.
     """
-    if isinstance(source, bytes):
-        return hashlib.sha256(source).hexdigest()
-    try:
-        return hashlib.sha256(Path(source).read_bytes()).hexdigest()
-    except OSError as error:
-        raise ImageError(f"cannot be read ({error.strerror})") from None
+    return hashlib.sha256(encoded_bytes(source)).hexdigest()
 
 
 def _user_cache() -> Path:

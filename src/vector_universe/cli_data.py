@@ -1,0 +1,65 @@
+"""`vu data`: look at data before learning from it, bring it into one format, and balance it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from vector_universe.data.options import LoadOptions
+
+Source = Annotated[str, tyro.conf.arg(metavar="SRC")]
+Options = tyro.conf.OmitArgPrefixes[LoadOptions]
+
+
+@dataclass(frozen=True)
+class Check:
+    """Look for what spoils a training run: broken images, duplicates across splits, damaged texts. One HTML report."""
+
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
+    """The data, as for `vu train`."""
+    load: Options = field(default_factory=LoadOptions)
+
+    def run(self) -> None:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Import:
+    """Write data of any source as Parquet or WebDataset shards, which every verb reads."""
+
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
+    """The data, as for `vu train`."""
+    out: Path
+    """New folder to write."""
+    load: Options = field(default_factory=LoadOptions)
+
+    def run(self) -> None:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Curate:
+    """Balance pairs of images and texts: at most so many for each query, exactly, and the same on every machine."""
+
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
+    """Shards of texts."""
+    out: Path
+    """Folder to write."""
+
+    def run(self) -> None:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Data:
+    """Check, import and balance data."""
+
+    verb: tyro.conf.OmitSubcommandPrefixes[
+        Annotated[Check, tyro.conf.subcommand("check")] | Annotated[Import, tyro.conf.subcommand("import")]
+        | Annotated[Curate, tyro.conf.subcommand("curate")]]
+
+    def run(self) -> None:
+        self.verb.run()
