@@ -28,7 +28,7 @@ import torch
 from benchmarks.report import report
 from vector_universe import DualEncoder, TrainConfig, UserError, load_dataset, train
 from vector_universe.data import ImageTextDataset, read_ocr, read_pixels
-from vector_universe.data.ocr_cache import picture_digest
+from vector_universe.data.duplicates import image_digest
 from vector_universe.evaluation.label_ranking import LabelRanking, label_ranking
 from vector_universe.losses import LabelSets
 from vector_universe.training.fusion import FusionConfig, train_fusion
@@ -85,7 +85,7 @@ def measure(name: str, folder: Path, cache: Path, quick: bool) -> None:
 
 def split_by_picture(dataset: ImageTextDataset) -> ImageTextDataset:
     """The same examples, split into train and test by the digest of the encoded picture alone."""
-    buckets = [int(picture_digest(example.image)[:8], 16) % 100 for example in dataset]
+    buckets = [int(image_digest(example.image)[:8], 16) % 100 for example in dataset]
     examples = [replace(example, split="train" if bucket < TRAIN_SHARE else "test")
                 for example, bucket in zip(dataset, buckets, strict=True)]
     return ImageTextDataset.from_examples(examples, name=dataset.name, source=dataset.source, skipped=dataset.skipped)

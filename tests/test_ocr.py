@@ -19,8 +19,9 @@ from PIL import Image, ImageDraw, ImageFont
 from vector_universe import Universe, UserError, load_dataset
 from vector_universe.cli import main
 from vector_universe.data import Example, ImageTextDataset, read_ocr
+from vector_universe.data.duplicates import image_digest
 from vector_universe.data.ocr import OcrError, joined
-from vector_universe.data.ocr_cache import OcrCache, OcrLine, picture_digest
+from vector_universe.data.ocr_cache import OcrCache, OcrLine
 from vector_universe.data.ocr_engine import RapidOcr, rapid_ocr_name
 
 
@@ -226,8 +227,8 @@ def test_the_verb_without_the_extra_ends_with_one_line(small_folder, small_run, 
 def test_digests_are_of_the_encoded_bytes(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"abc")
-    assert picture_digest(b"abc") == picture_digest(path) == picture_digest(str(path))
-    assert picture_digest(b"abd") != picture_digest(path)
+    assert image_digest(b"abc") == image_digest(path) == image_digest(str(path))
+    assert image_digest(b"abd") != image_digest(path)
 
 
 def test_the_real_engine_reads_large_letters(tmp_path):

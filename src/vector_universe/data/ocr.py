@@ -10,8 +10,9 @@ from typing import Protocol
 from PIL import Image
 
 from vector_universe.data.dataset import ImageTextDataset
+from vector_universe.data.duplicates import image_digest
 from vector_universe.data.images import ImageError, ImageSource, decode_image
-from vector_universe.data.ocr_cache import OcrCache, OcrLine, picture_digest
+from vector_universe.data.ocr_cache import OcrCache, OcrLine
 
 MIN_SCORE = 0.8  # below it, what the engine gives for small print is mostly not what stands there
 DECODED_SIDE = 1024  # JPEGs are decoded to at least twice this: burnt-in text is larger than a page's
@@ -64,7 +65,7 @@ def read_ocr(dataset: ImageTextDataset, cache: str | Path | None = None, advance
         for example in dataset:
             lines: Sequence[OcrLine] | None = []
             try:
-                digest = picture_digest(example.image)
+                digest = image_digest(example.image)
                 lines = known.get(digest, name)
                 if lines is None:
                     picture = _decode(example.image)

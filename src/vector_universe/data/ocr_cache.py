@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -10,7 +9,6 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 
-from vector_universe.data.images import ImageSource, encoded_bytes
 from vector_universe.errors import UserError
 
 
@@ -77,15 +75,6 @@ class OcrCache:
             self._lines[record["picture"], record["engine"]] = lines
         except (ValueError, KeyError, TypeError):
             return
-
-
-def picture_digest(source: ImageSource) -> str:
-    """sha256 of the encoded picture, so that a copy under another name is the same picture.
-
-    Raises:
-        ImageError: the file cannot be read.
-    """
-    return hashlib.sha256(encoded_bytes(source)).hexdigest()
 
 
 def _user_cache() -> Path:
