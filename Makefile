@@ -21,11 +21,14 @@ page: setup
 demo: page
 	$(BIN)/vu demo --out demo $(ARGS)
 
+# A process a core, each with the tests of whole files and one thread: nearly all of them compute on one core.
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
+
 test: page
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(TEST) -m "not slow" $(ARGS)
 
 test-slow: page
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(TEST) -m slow $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ from vector_universe.training import publish
 
 settings.register_profile("reproducible", derandomize=True, deadline=None)
 settings.load_profile("reproducible")
+torch.set_num_threads(1)  # small tensors only wait for threads; the processes of pytest-xdist share the cores
 
 SMALL = TrainConfig(embedding_width=64, epochs=30, batch_size=48)
 
@@ -31,15 +32,6 @@ def empty_curves(run: Path) -> Path:
     """In place of `write_curves`."""
     (run / "curves.html").write_text("")
     return run / "curves.html"
-
-
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """Small tensors only wait for threads, on busy cores a hundred times longer than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

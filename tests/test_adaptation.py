@@ -27,9 +27,6 @@ VIT = ViTConfig(**LAYERS, image_size=32, patch_size=8)
 BERT = BertConfig(**LAYERS)
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     folders = {kind: tmp_path_factory.mktemp(kind) for kind in ("clip", "siglip", "chinese_clip", "altclip")}

@@ -13,7 +13,6 @@ from vector_universe.losses import AlignmentAnisotropy, InfoNCE, KernelKL, Label
 from vector_universe.losses.feature_maps import LinearKernel
 from vector_universe.training.cached_gradients import CachedGradients, Encoding
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 BATCH, WIDTH, LABELS = 12, 8, 5
 
 

@@ -22,8 +22,6 @@ from benchmarks.collapse import (
 )
 from vector_universe.losses import AlignmentAnisotropy
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def as_written():

@@ -27,8 +27,6 @@ from vector_universe.models.cut import TowerCut, stack_rows
 from vector_universe.models.pretrained import plain
 from vector_universe.models.whole import WholeModel
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TEXTS = ["a red circle", "blue square", "a green star beside a wall", "x"]
 SIDES = ("image", "text")
 WHOLE = ("clip", "siglip", "chinese_clip", "altclip")

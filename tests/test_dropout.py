@@ -16,9 +16,6 @@ TEXTS = ["a red circle", "blue square", "a green star beside a wall"]
 LAYERS = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2,
           "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def build(kind, tmp_path):
     torch.manual_seed(0)
     if kind in ("clip", "siglip"):

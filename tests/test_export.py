@@ -20,9 +20,6 @@ from vector_universe.models.export import export
 TEXTS = ["a red circle", "blue", "one two three"]
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 @pytest.fixture(scope="module", params=["clip", "siglip"])
 def run(request, small_folder, tmp_path_factory):
     """A run that adapted a tiny model, with a licence in its base's card."""

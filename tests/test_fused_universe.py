@@ -14,8 +14,6 @@ from vector_universe.data.example import Example
 from vector_universe.models import load_run_model
 from vector_universe.models.fusion_inputs import fuse_by_mean
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 class Fusing(FakeModel):
     """Weighs image 3, title 2, burnt-in text 1: a head that is not the mean."""

@@ -17,9 +17,6 @@ B, D = 12, 16
 NAMES = ("image", "title", "ocr")
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def unit(rows, seed, width=D):
     return F.normalize(torch.randn(rows, width, generator=torch.Generator().manual_seed(seed)), dim=1)
 

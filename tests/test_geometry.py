@@ -16,9 +16,6 @@ CLIP_FACTS = Path(__file__).parents[2] / "shared" / "data" / "clip-facts" / "lvi
 MEASURES = ("pair_cosine", "off_pair_cosine", "modality_gap", "image_effective_rank", "text_effective_rank",
             "alignment", "image_uniformity", "text_uniformity", "recall_at_1", "chance_at_1")
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def pairs(size, width, seed=0, together=1.0):
     """Unit rows with something in common in each pair, and a cone that all share."""
     generator = torch.Generator().manual_seed(seed)

@@ -27,7 +27,6 @@ from vector_universe.models.adaptation import trainable_table
 from vector_universe.models.adapter_file import learned_state
 from vector_universe.models.fusion import KINDS
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 TEXTS = ["a red circle", "blue square"]
 LAYERS = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
 

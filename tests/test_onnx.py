@@ -18,7 +18,6 @@ from vector_universe.cli import main
 from vector_universe.models import DualEncoderConfig, load_run_model, onnx_export
 from vector_universe.models.export import export
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 TEXTS = ["a red circle", "blue"]
 KINDS = ["clip", "siglip", "convnet x bag of words", pytest.param("ViT x DistilBERT", marks=pytest.mark.slow)]
 

@@ -17,8 +17,6 @@ from vector_universe.losses import InfoNCE
 from vector_universe.models import Adaptation, DualEncoderConfig, adapt, merge
 from vector_universe.training.retention import Sweep, SweepRow, blend, domain_figure, general_figure, sweep
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def states():
     torch.manual_seed(0)

@@ -51,10 +51,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def undisturbed(folder, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "undisturbed"
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     train(load_dataset(folder), TrainConfig(**CONFIG), out, quiet=True)
-    torch.set_num_threads(threads)
     return out
 
 

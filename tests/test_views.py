@@ -18,8 +18,6 @@ from vector_universe.data.frame_store import decode_frame
 from vector_universe.models import DualEncoderConfig
 from vector_universe.training.views import ImageViews, number_of_view, text_view
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SIZE = 32
 PAD, CROP = Framing(SIZE), Framing(SIZE, "crop", mean=(0.48, 0.46, 0.41), std=(0.27, 0.26, 0.28))
 KINDS = ["none", "gentle", "square_crop", "resized_crop"]
