@@ -43,11 +43,11 @@ def publish(setup: Setup, config: TrainConfig, run: RunFolder, dataset: ImageTex
         if isinstance(setup.task, Fused):
             setup.task.objective.save(run.kernel)
             replace_text(run.kernel / "labels.json", json.dumps(list(setup.task.vocabulary), ensure_ascii=False) + "\n")
-        progress.say(f"curves are in {write_curves(run.path)}")
         temporary = run.path / "model.partial"
         shutil.rmtree(temporary, ignore_errors=True)
         model.save_pretrained(temporary)
         temporary.rename(run.model)
+        progress.say(f"curves are in {write_curves(run.path)}")  # last: nothing about them may hold the model back
     setup.processes.wait()
     return model
 

@@ -56,6 +56,7 @@ class RunFolder:
         self.best = path / "best.safetensors"
         self.kernel = path / "kernel"
         self.metrics = path / "metrics.jsonl"
+        self.curves = path / "curves.html"
 
     @property
     def finished(self) -> bool:
@@ -73,7 +74,11 @@ class RunFolder:
         data = {"source": dataset.source, "fingerprint": dataset.fingerprint, "summary": dataset.summary()}
         before = self._read("config.json"), self._read("data.json")
         if before[0] is not None and before[1] is not None:
-            changed = [name for name in settings if settings[name] != before[0].get(name)]
+            missing = [name for name in settings if name not in before[0]]
+            if missing:
+                raise UserError(f"{self.path} is a run of another version, which does not know {', '.join(missing)}: "
+                                "give --out a new folder")
+            changed = [name for name in settings if settings[name] != before[0][name]]
             if changed or before[1].get("fingerprint") != data["fingerprint"]:
                 what = "other settings (" + ", ".join(changed) + ")" if changed else "other data"
                 raise UserError(f"{self.path} is a run with {what}: give --out a new folder")
