@@ -1,6 +1,6 @@
 """Which objective wins, at equal images seen: the same small towers from scratch, by each objective, on two data sets.
 
-    python -m benchmarks.objectives [--quick] [--data ../shared/data] [--runs FOLDER]
+    python -m benchmarks.objectives [--quick] [--data ../shared/data] [--runs FOLDER] [--only NAME…]
 
 Emoji: text → image recall@10 for short names that were never trained on, for emoji held out altogether, and for the
 second artist's pictures of trained emoji where his font is installed. Movie posters (split so that no copy of a
@@ -41,6 +41,9 @@ OBJECTIVES = {
     "alignment_log_sum_exp": TrainConfig(objective="alignment", encoder_dropout=0.1),
     "alignment_spectral": TrainConfig(objective="alignment", anisotropy="spectral", encoder_dropout=0.1),
     "soft_labels": TrainConfig(soft_labels=0.2),
+    "leave_out_same_labels": TrainConfig(leave_out="same_labels"),
+    "leave_out_any_label": TrainConfig(leave_out="any_label"),
+    "batches_apart": TrainConfig(batches="apart"),
 }
 
 
@@ -49,6 +52,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--runs", type=Path, help="folder that keeps the runs")
+    parser.add_argument("--only", nargs="+", choices=OBJECTIVES, default=list(OBJECTIVES), help="these objectives")
     options = parser.parse_args()
     sets = {"emoji": load_dataset("emoji")}
     posters = options.data / "movie-posters-3000"
@@ -58,8 +62,8 @@ def main() -> None:
         print(f"{posters} is not there: the posters are left out", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         for set_name, dataset in sets.items():
-            for name, config in OBJECTIVES.items():
-                measure(set_name, dataset, name, config, options.runs or Path(folder), options.quick)
+            for name in options.only:
+                measure(set_name, dataset, name, OBJECTIVES[name], options.runs or Path(folder), options.quick)
 
 
 def measure(set_name: str, dataset: ImageTextDataset, name: str, config: TrainConfig, runs: Path, quick: bool) -> None:

@@ -19,7 +19,6 @@ from vector_universe.training.activation_cache import ActivationCache
 from vector_universe.training.config import read_config
 from vector_universe.training.overfit import overfit_one_batch
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = TrainConfig(embedding_width=16, epochs=2, batch_size=8, precision="fp32", monitor_every=2)
 
 
@@ -48,6 +47,8 @@ def weights(run):
 @pytest.mark.parametrize("settings", [
     {"objective": "sigmoid"}, {"objective": "alignment"}, {"objective": "alignment", "anisotropy": "mean"},
     {"objective": "alignment", "anisotropy": "spectral"}, {"soft_labels": 0.3}, {"objective": "fusion"},
+    {"leave_out": "any_label", "batches": "apart"},
+    {"soft_labels": 0.3, "leave_out": "same_labels", "duplicates": "off"},
     {"objective": "fusion", "fusion": "bilinear", "micro_batch": 3}, {"ema": 0.9, "keep": "best"},
     {"schedule": "plateau", "learning_rate_image": 1e-4, "learning_rate_text": 1e-5},
     {"image_views": "resized_crop", "flip": True, "colour": 0.2, "blur": True}])

@@ -22,6 +22,7 @@ BASE = TrainConfig(embedding_width=16, epochs=10, batch_size=16, micro_batch=4, 
 CONFIGS = {
     "info_nce": BASE,
     "soft": replace(BASE, soft_labels=0.3),
+    "left_out": replace(BASE, leave_out="same_labels", batches="apart"),
     "sigmoid": replace(BASE, objective="sigmoid"),
     "mean": replace(BASE, objective="alignment", anisotropy="mean"),
     "log_sum_exp": replace(BASE, objective="alignment"),

@@ -73,6 +73,11 @@ class TrainConfig:
     labels of image and title fused; auto is sigmoid for a SigLIP, else InfoNCE."""
     soft_labels: float = 0.0
     """Share of InfoNCE's target that goes to texts with common labels (rare labels count more)."""
+    leave_out: Literal["none", "same_labels", "any_label"] = "none"
+    """Pairs of a batch that InfoNCE does not compare: none, those with the same labels, or with any label in common."""
+    duplicates: Literal["identical", "near", "off"] = "identical"
+    """Images that count as one, so that their texts are right for each other: files with the same content, nearly
+    identical pictures too, or none."""
     anisotropy: Literal["mean", "log_sum_exp", "spectral"] = "log_sum_exp"
     """Second term of alignment; mean is known to collapse with a low positive weight."""
     positive_weight: float = 1.0
@@ -91,6 +96,9 @@ class TrainConfig:
     """Pairs compared with each other in one step, over all processes; by itself 128, or all pictures if fewer."""
     micro_batch: int | None = None
     """Pairs that are in memory at once; changes memory and time, not the result; by itself what fits."""
+
+    batches: Literal["random", "apart"] = "random"
+    """Which examples meet in a batch: any, or as few as possible that are copies, have equal texts or equal labels."""
 
     # ---- the optimiser ----
     learning_rate: float | None = None
@@ -186,6 +194,8 @@ class TrainConfig:
         self._check_towers()
         if self.soft_labels and self.objective not in ("auto", "info_nce"):
             raise UserError(f"soft_labels is {self.soft_labels}: only the objective info_nce takes soft targets")
+        if self.leave_out != "none" and self.objective not in ("auto", "info_nce"):
+            raise UserError(f"leave_out is {self.leave_out}: only the objective info_nce leaves pairs out")
         if self.objective == "fusion" and (self.retain or self.wise_ft is not None):
             raise UserError("retain and wise_ft blend a model with its base, which has no fusion head: leave them out")
 

@@ -21,6 +21,7 @@ from vector_universe.models.adapter_file import learned_state
 from vector_universe.training.cached_gradients import CachedGradients, preparing_thread
 from vector_universe.training.checkpoint import Progress, load_checkpoint, save_checkpoint, write_tensors
 from vector_universe.training.config import TrainConfig
+from vector_universe.training.curves import write_curves
 from vector_universe.training.history import flat_figures
 from vector_universe.training.interrupt import Interruption
 from vector_universe.training.micro_batch import fitting_micro_batch, free_memory
@@ -73,6 +74,8 @@ def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet
     accelerator.wait_for_everyone()
     if run.finished:
         progress.say(f"{run.path} is trained already: nothing to do")
+        if accelerator.is_main_process and not run.curves.is_file():  # a kill came between the model and its curves
+            write_curves(run.path)
         return load_run_model(run.path)
     tracker = open_tracker(config.tracker if accelerator.is_main_process else "none", run.path, asdict(config))
     setup = set_up(dataset, config, run, accelerator, progress)
@@ -123,7 +126,7 @@ class _Loop:
         setup = self.setup
         setup.model.train()
         setup.task.train()
-        order = torch.randperm(len(setup.training), generator=torch.Generator().manual_seed(_seed(self.config, epoch)))
+        order = setup.order(_seed(self.config, epoch))
         first = self.state.steps - epoch * setup.steps_per_epoch
         batch = self._batch(epoch, order, first)
         if not self.state.micro_batch:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 
 from vector_universe.data import ImageTextDataset
+from vector_universe.data.duplicates import duplicate_groups
 from vector_universe.data.example import Example
 from vector_universe.data.frame_store import FrameStore
 from vector_universe.errors import UserError
@@ -22,7 +23,9 @@ from vector_universe.models.dropout import encoder_dropout
 from vector_universe.models.precision import use_bf16
 from vector_universe.models.towers import Side
 from vector_universe.training.activation_cache import ActivationCache
+from vector_universe.training.batches import order_apart, random_order, relatives
 from vector_universe.training.config import TrainConfig
+from vector_universe.training.false_negatives import families
 from vector_universe.training.optimisation import WeightAverage, build_optimizer
 from vector_universe.training.processes import Processes
 from vector_universe.training.progress import TrainingProgress
@@ -41,6 +44,7 @@ class Setup:
 
     Attributes:
         training, validation: rows of the examples.
+        families: of the training rows, where those of a family are kept apart.
         total_steps: of the whole run; `steps_per_epoch` of them an epoch.
     """
 
@@ -53,6 +57,7 @@ class Setup:
     examples: list[Example]
     training: list[int]
     validation: list[int]
+    families: list[tuple[int, int]] | None
     batch_size: int
     steps_per_epoch: int
     epochs: int
@@ -67,6 +72,12 @@ class Setup:
     def parameters(self) -> list[nn.Parameter]:
         """The model's and the objective's."""
         return [*self.model.parameters(), *self.task.parameters()]
+
+    def order(self, seed: int) -> Tensor:
+        """The places in `training` in the order of an epoch, batch after batch."""
+        if self.families is None:
+            return random_order(len(self.training), seed)
+        return order_apart(self.families, self.batch_size, seed)
 
     def close(self) -> None:
         """Remove what the run kept on disk for itself."""
@@ -121,7 +132,9 @@ def set_up(dataset: ImageTextDataset, config: TrainConfig, run: RunFolder, accel
                           read_back["text"])
     for one in (images, texts_side):
         _check_cut(one, training, progress)
-    task = build_task(model, images, texts_side, store.examples, config, processes.group).to(accelerator.device)
+    same_image = _same_image(store.examples, config, progress)
+    task = build_task(model, images, texts_side, store.examples, same_image, config, processes.group)
+    task.to(accelerator.device)
     if given is not None:
         progress.trainable(trainable_table(model))
     if config.encoder_dropout:
@@ -130,9 +143,34 @@ def set_up(dataset: ImageTextDataset, config: TrainConfig, run: RunFolder, accel
                 encoder_dropout(model, one.side, config.encoder_dropout)
     epochs, batch_size = config.epochs_for(len(training)), config.batch_size_for(len(training), processes.size)
     steps_per_epoch = len(training) // batch_size
+    kin = _kin(store.examples, texts, same_image, training, batch_size, config, progress)
     average = WeightAverage(model, config.ema) if config.ema else None
     return Setup(accelerator, processes, model, task, build_optimizer(model, task, config), average, store.examples,
-                 training, validation, batch_size, steps_per_epoch, epochs, caches, run.cache)
+                 training, validation, kin, batch_size, steps_per_epoch, epochs, caches, run.cache)
+
+
+def _same_image(examples: list[Example], config: TrainConfig, progress: TrainingProgress) -> list[int]:
+    """A number for each example, equal for those whose images count as one."""
+    if config.duplicates == "off":
+        return list(range(len(examples)))
+    groups = duplicate_groups([example.image for example in examples], near=config.duplicates == "near")
+    if copies := len(groups) - len(set(groups)):
+        progress.say(f"{copies} of {len(groups)} images are copies of others: their texts are right for each other")
+    return groups
+
+
+def _kin(examples: list[Example], texts: list[list[str]], same_image: list[int], training: list[int], batch_size: int,
+         config: TrainConfig, progress: TrainingProgress) -> list[tuple[int, int]] | None:
+    """The families of the training rows, where batches keep them apart."""
+    if config.batches == "random":
+        return None
+    everyone = families(texts, [example.labels for example in examples], same_image)
+    kin = [everyone[row] for row in training]
+    random, apart = (relatives(order, kin, batch_size) for order in (random_order(len(kin), config.seed),
+                                                                     order_apart(kin, batch_size, config.seed)))
+    progress.say(f"batches are kept apart: {apart:.1f} pairs of copies, equal texts or equal labels in one of "
+                 f"{batch_size}, where at random there are {random:.1f}")
+    return kin
 
 
 def build_accelerator(config: TrainConfig) -> Accelerator:

@@ -28,6 +28,7 @@ from vector_universe.losses.targets import inverse_document_frequency
 from vector_universe.models import DualEncoder
 from vector_universe.training.cached_gradients import Encoding
 from vector_universe.training.config import TrainConfig
+from vector_universe.training.false_negatives import LabelMask, text_numbers
 from vector_universe.training.sides import ImageSide, TextSide
 from vector_universe.training.views import number_of_view
 
@@ -108,21 +109,22 @@ class Task(nn.Module):
 
 
 class Contrastive(Task):
-    """Images against texts, by InfoNCE or the sigmoid; equal texts are positives of each other."""
+    """Images against texts, by InfoNCE or the sigmoid; texts of equal number are positives of each other.
+
+    Args:
+        numbers: of every text of the examples (`text_numbers`); the same in every process.
+        labels: of the examples, for soft targets.
+        mask: finds the pairs that InfoNCE leaves out.
+    """
 
     def __init__(self, model: DualEncoder, images: ImageSide, texts: TextSide, objective: InfoNCE | Sigmoid,
-                 labels: LabelSets | None = None) -> None:
+                 numbers: dict[str, int], labels: LabelSets | None = None, mask: LabelMask | None = None) -> None:
         super().__init__(model, images, texts)
         self.objective: Any = objective
-        self.labels = labels
+        self.numbers, self.labels, self.mask = numbers, labels, mask
         self.logit_bias: nn.Parameter | None = None
         if isinstance(objective, Sigmoid) and model.logit_bias is None:
             self.logit_bias = nn.Parameter(torch.tensor(SIGLIP_BIAS))
-        numbers: dict[str, int] = {}
-        for several in texts.texts:
-            for text in several:
-                numbers.setdefault(text, len(numbers))
-        self.numbers = numbers  # the same in every process
 
     def encodings(self, batch: Batch) -> dict[str, Encoding]:
         return {"images": self.encoding(self.images, batch), "texts": self.encoding(self.texts, batch)}
@@ -140,7 +142,8 @@ class Contrastive(Task):
             bias = self.model.logit_bias if self.logit_bias is None else self.logit_bias
             return objective(images_BD, texts_BD, scale, bias, groups_B, groups_B)
         labels = None if self.labels is None else self.labels.take(batch.rows).to(images_BD.device)
-        return objective(images_BD, texts_BD, scale, groups_B, groups_B, labels)
+        left_out = None if self.mask is None else self.mask.pairs(batch.rows, groups_B, Ring(objective.process_group))
+        return objective(images_BD, texts_BD, scale, groups_B, groups_B, labels, false_negatives_K2=left_out)
 
 
 class TwoViews(Task):
@@ -243,8 +246,8 @@ class Fused(Task):
 
 
 def build_task(model: DualEncoder, images: ImageSide, texts: TextSide, examples: Sequence[Example],
-               config: TrainConfig, group: ProcessGroup | None) -> Task:
-    """The task that the settings ask for.
+               same_image: Sequence[int], config: TrainConfig, group: ProcessGroup | None) -> Task:
+    """The task that the settings ask for; `same_image` is equal for examples whose images are copies.
 
     Raises:
         UserError: the objective needs labels, and the training pictures have none.
@@ -255,18 +258,26 @@ def build_task(model: DualEncoder, images: ImageSide, texts: TextSide, examples:
     if objective == "alignment":
         return TwoViews(model, images, texts, AlignmentAnisotropy(
             config.anisotropy, config.positive_weight, config.temperature, process_group=group))
-    if objective == "sigmoid":
-        if model.logit_bias is None:
-            model.logit_scale.data.fill_(SIGLIP_SCALE)
-        return Contrastive(model, images, texts, Sigmoid(process_group=group))
     if objective == "fusion":
         return _fused(model, images, texts, examples, config, group)
+    numbers = text_numbers(texts.texts, same_image)
+    if objective == "sigmoid":
+        if config.leave_out != "none":
+            raise UserError(f"leave_out is {config.leave_out}, but the model is trained by the sigmoid, which compares "
+                            "all pairs: give --objective info_nce, or leave it out")
+        if model.logit_bias is None:
+            model.logit_scale.data.fill_(SIGLIP_SCALE)
+        return Contrastive(model, images, texts, Sigmoid(process_group=group), numbers)
     model.set_fusion(None)  # it was learned on towers that are about to move
+    mask = None
+    if config.leave_out != "none":
+        label_sets(examples, "leave_out")
+        mask = LabelMask([example.labels for example in examples], config.leave_out)
     if not config.soft_labels:
-        return Contrastive(model, images, texts, InfoNCE(process_group=group))
+        return Contrastive(model, images, texts, InfoNCE(process_group=group), numbers, mask=mask)
     labels, _ = label_sets(examples, "soft_labels")
     return Contrastive(model, images, texts, InfoNCE(
-        config.soft_labels, inverse_document_frequency(labels), process_group=group), labels)
+        config.soft_labels, inverse_document_frequency(labels), process_group=group), numbers, labels, mask)
 
 
 def label_sets(examples: Sequence[Example], what: str) -> tuple[LabelSets, list[str]]:
