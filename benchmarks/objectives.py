@@ -28,7 +28,7 @@ from benchmarks.fusion import split_by_picture
 from benchmarks.report import report
 from vector_universe import DualEncoder, TrainConfig, UserError, evaluate, load_dataset, train
 from vector_universe.data import ImageTextDataset
-from vector_universe.data.emoji import noto_font
+from vector_universe.data.sources.emoji import noto_font
 from vector_universe.evaluation.label_ranking import label_ranking
 from vector_universe.losses import LabelSets
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from vector_universe import UserError, load_dataset
 from vector_universe.data import Example, ImageTextDataset, read_pixels
-from vector_universe.data.emoji import noto_font
+from vector_universe.data.sources.emoji import noto_font
+from vector_universe.data.sources.places import OUTSIDE
 from vector_universe.data.splits import split_named, split_of
 
 KNOWN_SPLITS = ["train", "train", "test", "train", "train", "train", "train",
@@ -143,8 +144,8 @@ def test_unusable_rows_are_skipped_with_a_reason(folder):
     assert [e.id for e in data] == ["a.png"]
     assert reasons(data)[:-1] == [
         ("missing.png", 2, "file not found"), ("zero.png", 3, "empty file (0 bytes)"), ("text.png", 4, "not an image"),
-        ("../../outside.png", 5, "its path leaves the data folder"),
-        (str(outside), 6, "its path leaves the data folder"), ("b.png", 7, "no text and no label"),
+        ("../../outside.png", 5, OUTSIDE),
+        (str(outside), 6, OUTSIDE), ("b.png", 7, "no text and no label"),
         ("", 8, "no file name")]
     assert (data.skipped[-1].row, data.skipped[-1].file) == (9, "x" * 10_000 + ".png")
     assert "8 rows skipped" in data.summary()
@@ -155,7 +156,7 @@ def test_a_link_that_leaves_the_folder_is_not_followed(folder):
     Image.new("RGB", (8, 8)).save(outside)
     (folder / "images" / "link.png").symlink_to(outside)
     data = read(folder, "file_name,title\na.png,one\nlink.png,two\n")
-    assert reasons(data) == [("link.png", 2, "its path leaves the data folder")]
+    assert reasons(data) == [("link.png", 2, OUTSIDE)]
 
 
 def test_a_broken_image_of_several_rows_is_listed_once(folder):

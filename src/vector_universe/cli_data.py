@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -33,11 +34,20 @@ class Import:
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
     """The data, as for `vu train`."""
     out: Path
-    """New folder to write."""
+    """Folder to write; an interrupted import goes on behind its last whole shard."""
+    format: Literal["parquet", "webdataset"] = "parquet"
+    """'webdataset' (tar shards) is read in place, without a copy in the cache, however large."""
+    shard_mb: int = 256
+    """Megabytes of a shard."""
     load: Options = field(default_factory=LoadOptions)
 
     def run(self) -> None:
-        raise NotImplementedError
+        from vector_universe.data.importing import import_data
+        from vector_universe.progress import stages
+        with stages() as progress:
+            imported = import_data(self.data, self.out, self.load, format=self.format, shard_mb=self.shard_mb,
+                                   report=lambda done, total: progress("importing", done, total))
+        print(imported.summary(), file=sys.stderr)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vector_universe.data import load_dataset
 from vector_universe.data.dataset import ImageTextDataset
-from vector_universe.data.emoji import noto_font
+from vector_universe.data.sources.emoji import noto_font
 from vector_universe.evaluation import evaluate
 from vector_universe.folders import claim_folder, replace_text
 from vector_universe.index import Universe

@@ -9,6 +9,7 @@ from vector_universe.data.ocr import read_ocr
 from vector_universe.data.options import LoadOptions
 from vector_universe.data.pixels import Pixels, read_pixels
 from vector_universe.data.skipped import SkippedRow, write_skipped
+from vector_universe.data.sources import stream_examples
 
 __all__ = ["Example", "FileSlice", "Framing", "ImageError", "ImageTextDataset", "LoadOptions", "Pixels", "SkippedRow",
-           "decode_image", "load_dataset", "read_ocr", "read_pixels", "write_skipped"]
+           "decode_image", "load_dataset", "read_ocr", "read_pixels", "stream_examples", "write_skipped"]

@@ -6,10 +6,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vector_universe.data.example import Example
-from vector_universe.data.images import FileSlice, ImageSource, encoded_size
+from vector_universe.data.images import encoded_size
+from vector_universe.data.rows import arrow_schema, to_example, to_row
 from vector_universe.data.skipped import SkippedRow
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ class ImageTextDataset:
 
     Attributes:
         table: `datasets.Dataset` with columns id, image {bytes, path, offset, length}, texts, labels, held_out_texts,
-            ocr, split and, where the source has more columns, metadata. An image is its bytes, or the file at `path`,
-            or `length` bytes of that file from `offset`.
+            ocr, split and metadata (JSON; null where there is none). An image is its bytes, or the file at `path`, or
+            `length` bytes of that file from `offset`.
         name: short name for people.
         source: what was given to `load_dataset`.
         skipped: rows that could not be used.
@@ -50,18 +51,19 @@ class ImageTextDataset:
                 repeated.append(SkippedRow(example.id, row, "duplicate id"))
             else:
                 first[example.id] = example
-        table = datasets.Dataset.from_list([_to_row(example) for example in first.values()])
+        features = datasets.Features.from_arrow_schema(arrow_schema())
+        table = datasets.Dataset.from_list([to_row(example) for example in first.values()], features=features)
         return cls(table, name=name, source=source, skipped=(*skipped, *repeated), attribution=attribution)
 
     def __len__(self) -> int:
         return len(self.table)
 
     def __getitem__(self, index: int) -> Example:
-        return _to_example(self.table[index])
+        return to_example(self.table[index])
 
     def __iter__(self) -> Iterator[Example]:
         for row in self.table:
-            yield _to_example(row)
+            yield to_example(row)
 
     def split(self, name: str) -> ImageTextDataset:
         """The examples of one split: "train", "validation" or "test"."""
@@ -102,34 +104,3 @@ class ImageTextDataset:
         line = (f"{self.name}: {len(self):,} images, {texts:,} texts, {labels:,} labels "
                 f"(train {splits['train']:,}, validation {splits['validation']:,}, test {splits['test']:,})")
         return line + (f"; {len(self.skipped):,} rows skipped" if self.skipped else "")
-
-
-def _to_row(example: Example) -> dict[str, Any]:
-    row = {
-        "id": example.id, "image": _image_to_row(example.image),
-        "texts": example.texts, "labels": example.labels, "held_out_texts": example.held_out_texts,
-        "ocr": example.ocr, "split": example.split,
-    }
-    return row | ({"metadata": example.metadata} if example.metadata else {})
-
-
-def _to_example(row: dict[str, Any]) -> Example:
-    return Example(id=row["id"], image=_image_from_row(row["image"]), texts=row["texts"],
-                   labels=row["labels"], split=row["split"], held_out_texts=row["held_out_texts"], ocr=row["ocr"],
-                   metadata=row.get("metadata") or {})
-
-
-def _image_to_row(image: ImageSource) -> dict[str, Any]:
-    if isinstance(image, bytes):
-        return {"bytes": image, "path": None, "offset": None, "length": None}
-    if isinstance(image, FileSlice):
-        return {"bytes": None, "path": image.path, "offset": image.offset, "length": image.length}
-    return {"bytes": None, "path": str(image), "offset": None, "length": None}
-
-
-def _image_from_row(image: dict[str, Any]) -> ImageSource:
-    if image["bytes"] is not None:
-        return image["bytes"]
-    if image["offset"] is not None:
-        return FileSlice(image["path"], image["offset"], image["length"])
-    return image["path"]

@@ -14,18 +14,21 @@ def load_dataset(source: str | Path, options: LoadOptions = DEFAULT) -> ImageTex
     """Load a data set.
 
     Args:
-        source: a folder with `images/` + `metadata.csv` (or Flickr8k's `captions.txt`), or the name of a built-in:
-            "emoji" (Twemoji pictures) or "emoji-noto" (the same by Noto's artists, from the installed font).
+        source: one of
+
+            - a folder with a table (`metadata.csv`, `captions.txt`, `metadata.parquet`, …) and its images beside it or
+              in `images/`; several rows of one image are its several texts;
+            - a table by itself: `.csv`, `.tsv`, `.parquet`, `.jsonl`; Parquet may hold the images as bytes;
+            - WebDataset shards: a `.tar`, a folder of them, or a pattern such as `shards/{000..012}.tar`;
+            - a data set of Hugging Face: a folder by `save_to_disk`, or `owner/name` on the Hub;
+            - a folder of images by class (`cat/a.jpg`, `train/cat/a.jpg`);
+            - what `vu data import` wrote;
+            - "emoji" (Twemoji pictures) or "emoji-noto" (the same by Noto's artists, from the installed font).
         options: columns, splits and safety.
 
     Raises:
         UserError: the source cannot be used; the message says what to do.
     """
-    if source == "emoji":
-        from vector_universe.data.emoji import load_emoji
-        return load_emoji()
-    if source == "emoji-noto":
-        from vector_universe.data.emoji import load_noto_emoji
-        return load_noto_emoji()
-    from vector_universe.data.folder import load_folder
-    return load_folder(Path(source))
+    from vector_universe.data.collect import collect
+    from vector_universe.data.sources import open_source
+    return collect(open_source(source, options), str(source), options)

@@ -1,0 +1,90 @@
+"""From the name in a table to the file it means, without ever leaving the data folder unasked."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from vector_universe.data.images import FileSlice, ImageError, ImageSource, open_image
+from vector_universe.errors import UserError
+
+IMAGE_FOLDERS = ("images", "Images")
+IMAGE_ENDINGS = ("jpg", "jpeg", "png", "webp", "gif", "avif", "bmp", "tif", "tiff")
+DOWNLOAD = "download the images first, for instance with img2dataset, whose output is read here"
+OUTSIDE = "its path leaves the data folder (--allow-outside lets it)"
+HEADER_BYTES = 256 * 1024  # of a slice that are read to check its header
+MAX_ENCODED = 512 * 1024 * 1024  # no picture of `MAX_PIXELS` takes as much
+
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+
+
+def is_url(name: str) -> bool:
+    """Whether a path is an address of another machine: https://…, s3://…"""
+    return _URL.match(name) is not None
+
+
+def refuse_url(url: str, place: str = "") -> UserError:
+    """The one line about a URL, found in the file `place` or given as the source."""
+    shown = url if len(url) <= 80 else url[:79] + "…"
+    return UserError(f"{place} names URLs ({shown}): {DOWNLOAD}" if place else f"{shown} is a URL: {DOWNLOAD}")
+
+
+class Places:
+    """Where the images of one folder lie: in its images/, its Images/, or itself.
+
+    Args:
+        folder: the folder of the table; None where there is none, and every name is refused.
+        allow_outside: follow names that leave the folder: `../`, absolute ones, symbolic links.
+    """
+
+    def __init__(self, folder: Path | None, allow_outside: bool = False) -> None:
+        self._root = None if folder is None else folder.resolve()
+        self._allow_outside = allow_outside
+        self._parents = lru_cache(maxsize=4096)(Path.resolve)
+
+    def locate(self, name: str) -> str:
+        """The file that `name` means.
+
+        Raises:
+            ImageError: there is none, it lies outside the folder, or no file can have this name.
+        """
+        if self._root is None:
+            raise ImageError("the source holds no such file, only its name")
+        endings = ("",) if "." in name[-6:] else ("", *(f".{ending}" for ending in IMAGE_ENDINGS))
+        try:
+            for place in (*(self._root / images for images in IMAGE_FOLDERS), self._root):
+                for ending in endings:
+                    path = self._resolve(place / (name + ending))
+                    if not self._allow_outside and not path.is_relative_to(self._root):
+                        raise ImageError(OUTSIDE)
+                    if path.is_file():
+                        return str(path)
+        except ImageError:
+            raise
+        except (OSError, ValueError, RuntimeError):  # a name of 10,000 characters, a NUL in it, a ring of links
+            raise ImageError("no file can have this name") from None
+        raise ImageError("file not found")
+
+    def _resolve(self, path: Path) -> Path:
+        if path.name == ".." or path.is_symlink():
+            return path.resolve()
+        return self._parents(path.parent) / path.name  # many files share a folder, and resolving one is slow
+
+
+def check_header(image: ImageSource) -> None:
+    """Raise what `open_image` raises; of a slice only the beginning is read where that is enough.
+
+    Raises:
+        ImageError: missing, empty, not an image, or too large.
+    """
+    if isinstance(image, FileSlice):
+        if image.length > MAX_ENCODED:
+            raise ImageError(f"too large ({image.length:,} bytes, limit {MAX_ENCODED:,})")
+        if image.length > HEADER_BYTES:
+            try:
+                open_image(FileSlice(image.path, image.offset, HEADER_BYTES)).close()
+                return
+            except ImageError:
+                pass  # some formats keep what matters further back
+    open_image(image).close()
