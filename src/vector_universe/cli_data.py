@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from vector_universe.data.curation.config import CurationConfig
 from vector_universe.data.options import LoadOptions
 
 Source = Annotated[str, tyro.conf.arg(metavar="SRC")]
@@ -54,13 +55,17 @@ class Import:
 class Curate:
     """Balance pairs of images and texts: at most so many for each query, exactly, and the same on every machine."""
 
-    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
-    """Shards of texts."""
+    shards: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SHARD")]
+    """Parquet, JSONL or CSV files with a column of texts, folders of them, or patterns in quotes."""
     out: Path
-    """Folder to write."""
+    """Folder to write; an interrupted curation continues."""
+    config: tyro.conf.OmitArgPrefixes[CurationConfig] = field(default_factory=CurationConfig)
 
     def run(self) -> None:
-        raise NotImplementedError
+        from vector_universe.data.curation.run import curate
+        print(curate(self.shards, self.out, self.config).summary(), file=sys.stderr)
+        print(f"the pairs are in {self.out / 'kept'}; what became of each query: {self.out / 'report.html'}",
+              file=sys.stderr)
 
 
 @dataclass(frozen=True)
