@@ -16,9 +16,10 @@ import pytest
 from PIL import Image
 
 from vector_universe.data.example import Example
+from vector_universe.data.framing import Framing
 from vector_universe.data.images import decode_image
 from vector_universe.errors import UserError
-from vector_universe.index import Hit, Universe
+from vector_universe.index import Hit, Universe, build
 from vector_universe.index.exact import top_k
 from vector_universe.index.picture import grid_picture
 from vector_universe.index.projection import project
@@ -31,6 +32,7 @@ class FakeModel:
     """Images by the colours of a 4×4 grid, texts by a hash; quick, and exact about broken images."""
 
     fusion = None
+    framing = Framing(64)
 
     def __init__(self, name="one"):
         self.name = name
@@ -275,19 +277,27 @@ def test_broken_images_are_left_out_and_listed(tmp_path):
     assert "empty file" in rows[1]["reason"]
 
 
-def test_images_that_only_the_model_cannot_read_are_left_out(tmp_path):
-    class Picky(FakeModel):
-        def embed_images(self, images, batch_size=256):
-            from vector_universe.data.images import ImageError
+def test_each_picture_is_decoded_once_and_keeps_its_place(tmp_path, monkeypatch):
+    decoded = []
 
-            if _png(1) in images:
-                raise ImageError("not for me")
-            return super().embed_images(images)
+    class Counting(Framing):
+        def decode(self, image):
+            decoded.append(image)
+            return super().decode(image)
 
-    universe = Universe.build(Picky(), FakeDataset(_examples(3)), tmp_path / "u")
-    assert universe.map_points().ids == ["item-0", "item-2"]
-    assert "item-1,,not for me" in (tmp_path / "u" / "skipped.csv").read_text()
-    assert universe.search(image=_png(2), k=1)[0].id == "item-2"
+    monkeypatch.setattr(FakeModel, "framing", Counting(64))
+    monkeypatch.setattr(build, "_CHUNK", 4)
+    examples = _examples(19)
+    for place in (0, 7, 8, 20):
+        examples.insert(place, Example(f"bad-{place}", _png(place)[:60], [], []))
+    universe = Universe.build(FakeModel(), FakeDataset(examples), tmp_path / "u")
+    assert len(decoded) == len(examples)
+    good = [example for example in examples if not example.id.startswith("bad")]
+    assert universe.map_points().ids == [example.id for example in good]
+    assert [row.id for row in (universe.search(image=example.image, k=1)[0] for example in good)] == [
+        example.id for example in good]
+    with (tmp_path / "u" / "skipped.csv").open(encoding="utf-8") as file:
+        assert [row["file"] for row in csv.DictReader(file)] == ["bad-0", "bad-7", "bad-8", "bad-20"]
 
 
 @pytest.mark.parametrize("examples", [[], [Example("bad", b"x", [], [])]])

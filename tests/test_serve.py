@@ -24,7 +24,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from vector_universe.data.example import Example
-from vector_universe.data.images import decode_image
+from vector_universe.data.framing import Framing
 from vector_universe.errors import UserError
 from vector_universe.index import Universe
 from vector_universe.serve import create_app, serve
@@ -39,9 +39,11 @@ class FakeModel:
     """Images by their 16 × 1 grey profile, texts by a hash."""
 
     fusion = None
+    framing = Framing(64)
 
     def embed_images(self, images, batch_size=256):
-        rows = [np.asarray(decode_image(image).convert("L").resize((WIDTH, 1)), np.float32).ravel() for image in images]
+        rows = [np.asarray(self.framing.decode(image).convert("L").resize((WIDTH, 1)), np.float32).ravel()
+                for image in images]
         return _unit(np.stack(rows) - 120)
 
     def embed_texts(self, texts, batch_size=1024):

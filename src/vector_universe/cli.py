@@ -151,6 +151,8 @@ class Index:
     with a fusion head."""
     ocr: bool = False
     """Read the text burnt into the images and keep it with them; needs the extra 'ocr'."""
+    exact_decoding: bool = False
+    """Decode every pixel of large pictures, which is slower and hardly differs; queries of the universe do so too."""
     load: Options = field(default_factory=LoadOptions)
 
     def run(self) -> None:
@@ -159,6 +161,7 @@ class Index:
         from vector_universe.models import load_run_model
         from vector_universe.progress import counter, stages
         model, dataset = load_run_model(self.model), load_dataset(self.data, self.load)
+        model.config.image_exact |= self.exact_decoding
         with stages() as progress:
             if self.ocr:
                 dataset = read_ocr(dataset, advance=counter(progress, "reading burnt-in text", len(dataset)))

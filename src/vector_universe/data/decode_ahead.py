@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image
 
 from vector_universe.data.framing import Framing
-from vector_universe.data.images import ImageSource
+from vector_universe.data.images import ImageError, ImageSource
+from vector_universe.data.read_ahead import read_ahead
 
 
 def decode_ahead(framing: Framing, images: Sequence[ImageSource | Image.Image],
@@ -21,11 +19,13 @@ def decode_ahead(framing: Framing, images: Sequence[ImageSource | Image.Image],
     Raises:
         ImageError: one of them cannot be decoded; when its batch is asked for.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        batches: deque[Iterator[np.ndarray]] = deque()
-        for start in range(0, len(images), batch_size):
-            batches.append(threads.map(framing.pixels, images[start:start + batch_size]))  # begins at once
-            if len(batches) == 2:  # one to hand out and one ahead of it: the bound on memory
-                yield np.stack(list(batches.popleft()))
-        while batches:
-            yield np.stack(list(batches.popleft()))
+    batch = []
+    for _, pixels in read_ahead(framing.pixels, images, ahead=batch_size):
+        if isinstance(pixels, ImageError):
+            raise pixels
+        batch.append(pixels)
+        if len(batch) == batch_size:
+            yield np.stack(batch)
+            batch = []
+    if batch:
+        yield np.stack(batch)

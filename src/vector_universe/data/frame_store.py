@@ -8,19 +8,18 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
 
 from vector_universe.data.example import Example
-from vector_universe.data.framing import REDUCING_GAP, RESAMPLING, Framing
-from vector_universe.data.images import ImageError, ImageSource, decode_image
+from vector_universe.data.framing import Framing
+from vector_universe.data.images import ImageError, ImageSource
+from vector_universe.data.read_ahead import cores, read_ahead
 from vector_universe.data.skipped import SkippedRow
 
 PREFIX, SUFFIX = "frames-", ".uint8"
-LONGEST = 2  # long edge of a frame, in short edges: a random square of a panorama would show nothing of its subject
 
 
 class FrameStore:
@@ -41,7 +40,7 @@ class FrameStore:
         self.examples, self.skipped, self.framing = examples, skipped, framing
         self.cached, self.bytes = kept is not None, size_bytes
         self._kept = kept
-        self._threads = None if kept else ThreadPoolExecutor(os.cpu_count())
+        self._threads = None if kept else ThreadPoolExecutor(cores())
 
     @classmethod
     def build(cls, examples: Sequence[Example], framing: Framing, folder: Path, budget_bytes: int,
@@ -53,7 +52,7 @@ class FrameStore:
             framing: the model's own.
             folder: where the file of frames goes; made where missing. Files that a killed run left there are removed.
             budget_bytes: frames that take more than this are not kept, but decoded each time; 0 keeps none.
-            advance: called with 1 as each image gets done, from several threads.
+            advance: called with 1 as each image gets done.
 
         Raises:
             OSError: the file cannot be written (a full disk); the error names it, and nothing of it is left.
@@ -62,28 +61,23 @@ class FrameStore:
         folder.mkdir(parents=True, exist_ok=True)
         for stale in folder.glob(f"{PREFIX}*{SUFFIX}"):
             _remove(stale)
-        file = _FrameFile(folder, len(examples), budget_bytes)
+        file = _FrameFile(folder, budget_bytes)
 
-        def read(row: int) -> SkippedRow | None:
-            try:
-                file.add(row, decode_frame(examples[row].image, framing))
-            except ImageError as error:
-                return SkippedRow(examples[row].id, None, str(error))
-            finally:
+        kept, skipped = [], []
+        try:
+            for row, (example, frame) in enumerate(read_ahead(lambda one: decode_frame(one.image, framing), examples)):
+                if isinstance(frame, ImageError):
+                    skipped.append(SkippedRow(example.id, None, str(frame)))
+                else:
+                    kept.append(row)
+                    file.add(frame)
                 if advance:
                     advance(1)
-            return None
-
-        try:
-            with ThreadPoolExecutor(os.cpu_count()) as threads:
-                results = list(threads.map(read, range(len(examples))))
-            good = [row for row, result in enumerate(results) if result is None]
-            kept = file if file.finish(good) else None
+            readable = file.finish()
         except BaseException:
             file.close()
             raise
-        return cls([examples[row] for row in good], [result for result in results if result is not None], framing,
-                   kept, file.bytes)
+        return cls([examples[row] for row in kept], skipped, framing, file if readable else None, file.bytes)
 
     def frames(self, rows: Sequence[int]) -> list[np.ndarray]:
         """The frames uint8 (H, W, 3) of these rows of `examples`; not to be written to.
@@ -114,47 +108,23 @@ class FrameStore:
 
 
 def decode_frame(source: ImageSource, framing: Framing) -> np.ndarray:
-    """Decode an image to what views are taken of: uint8 (H, W, 3), RGB.
-
-    For a framing of fit "crop": the picture with its short edge resized to `framing.shortest_edge` or `size` and
-    nothing cropped, but for the ends of a picture more than twice as long as wide. The square (S, S) in its middle,
-    (H - S) // 2 from the top and (W - S) // 2 from the left, is `framing.pixels` bit for bit. For other fits: that
-    square alone.
+    """Decode an image to what views are taken of, uint8 (H, W, 3), RGB: see `Framing.frame`.
 
     Raises:
         ImageError: it cannot be decoded.
     """
-    if framing.fit != "crop":
-        return framing.pixels(source)
-    size, edge = framing.size, framing.shortest_edge or framing.size
-    image = decode_image(source, edge)
-    width, left, across = _side(image.width, image.height, edge, size)
-    height, top, down = _side(image.height, image.width, edge, size)
-    box = (left * across, top * down,
-           min(image.width, (left + width) * across), min(image.height, (top + height) * down))
-    frame = np.array(image.resize((width, height), RESAMPLING[framing.resampling], box=box, reducing_gap=REDUCING_GAP))
-    # The middle is laid in as framed: averaging blocks of pixels from another corner can move it by a grey level.
-    y, x = (height - size) // 2, (width - size) // 2
-    frame[y:y + size, x:x + size] = np.asarray(framing.frame(image))
-    return frame
-
-
-def _side(length: int, other: int, edge: int, size: int) -> tuple[int, int, float]:
-    """One side of a frame: its length, its start in the resized picture, and source pixels a resized pixel."""
-    resized = edge if length <= other else edge * length // other
-    kept = min(resized, LONGEST * edge)
-    return kept, (resized - size) // 2 - (kept - size) // 2, length / resized  # the middle square stays in the middle
+    return framing.frame(framing.decode(source))
 
 
 class _FrameFile:
-    """Frames one after the other in a file, in the order in which they got done; where each lies is in memory.
+    """Frames one after the other in a file; where each lies is in memory.
 
-    It takes frames from several threads until they exceed the budget; then it removes itself and only counts on.
+    It takes frames until they exceed the budget; then it removes itself and only counts on.
     """
 
-    def __init__(self, folder: Path, rows: int, budget_bytes: int) -> None:
-        self.bytes, self._budget, self._lock = 0, budget_bytes, Lock()
-        self._starts, self._shapes = np.zeros(rows, np.int64), np.zeros((rows, 2), np.int64)
+    def __init__(self, folder: Path, budget_bytes: int) -> None:
+        self.bytes, self._budget = 0, budget_bytes
+        self._places: list[tuple[int, int, int]] = []  # start, height, width
         self._flat = np.empty(0, np.uint8)
         self._path: Path | None = None
         self._file: BinaryIO | None = None
@@ -162,19 +132,17 @@ class _FrameFile:
             number, name = tempfile.mkstemp(SUFFIX, PREFIX, folder)
             self._path, self._file = Path(name), os.fdopen(number, "w+b")
 
-    def add(self, row: int, frame: np.ndarray) -> None:
-        with self._lock:
-            self._starts[row], self._shapes[row] = self.bytes, frame.shape[:2]
-            self.bytes += frame.nbytes
-            if self.bytes > self._budget:
-                self.close()
-            elif self._file:
-                with self._errors_name_the_file():
-                    self._file.write(frame.tobytes())
+    def add(self, frame: np.ndarray) -> None:
+        self._places.append((self.bytes, *frame.shape[:2]))
+        self.bytes += frame.nbytes
+        if self.bytes > self._budget:
+            self.close()
+        elif self._file:
+            with self._errors_name_the_file():
+                self._file.write(frame.tobytes())
 
-    def finish(self, rows: list[int]) -> bool:
-        """Keep these rows, numbered anew from 0, and make them readable; False where frames are not kept."""
-        self._starts, self._shapes = self._starts[rows], self._shapes[rows]
+    def finish(self) -> bool:
+        """Make the frames readable, numbered from 0; False where they are not kept."""
         if self._file is None:
             return False
         with self._errors_name_the_file():
@@ -185,7 +153,7 @@ class _FrameFile:
         return True
 
     def frame(self, row: int) -> np.ndarray:
-        start, (height, width) = self._starts[row], self._shapes[row]
+        start, height, width = self._places[row]
         return self._flat[start:start + height * width * 3].reshape(height, width, 3)
 
     def close(self) -> None:

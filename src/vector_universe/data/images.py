@@ -3,15 +3,57 @@
 from __future__ import annotations
 
 import io
+import math
+import os
+import stat
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
-# Above this many pixels an image is refused from its header alone, before a byte of it is decoded:
-# a PNG of 481 KB can unpack to 661 MB.
+from vector_universe.data.colours import rgb
+from vector_universe.data.image_error import ImageError, few_words
+
+# Refused from the header alone, before a pixel is decoded: a PNG of 481 KB can unpack to 661 MB.
 MAX_PIXELS = 64_000_000
+MAX_SIDE = 65_535  # JPEG's own limit
+MAX_BYTES = 256 * 1024 * 1024  # of an encoded image; 64 million uncompressed pixels are 192 MB
+
+# Named, so that a file cannot choose its decoder: of Pillow's others, one runs Ghostscript (EPS), and one takes its
+# size from a directory that its picture need not keep to (ICO). The modules are loaded here, before any thread.
+FORMATS = tuple(str(plugin.format) for plugin in (
+    JpegImagePlugin.JpegImageFile, PngImagePlugin.PngImageFile, WebPImagePlugin.WebPImageFile,
+    GifImagePlugin.GifImageFile, AvifImagePlugin.AvifImageFile, BmpImagePlugin.BmpImageFile,
+    TiffImagePlugin.TiffImageFile, Jpeg2KImagePlugin.Jpeg2KImageFile, PpmImagePlugin.PpmImageFile))
+
+# A picture that will be resized is decoded no smaller than this many times the side wanted where JPEG offers its
+# fractions (1/2, 1/4, 1/8: as good as a filter; mean cosine of embeddings to exact decoding above .9999) …
+DECODED_REACH = 1.5
+# … and blocks of its pixels are averaged down to no less than this many times it, as Pillow's `reducing_gap` does.
+AVERAGED_REACH = 2.0
+
+# EXIF's orientation, and what sets a picture upright that is stored so.
+_UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+            5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+            8: Image.Transpose.ROTATE_90}
+_ORIENTATION = 0x0112
+
+# What a decoder has to say about a damaged file is in the error or does not matter. Said once and for Pillow alone,
+# as `catch_warnings` in threads can leave the whole program silent.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 @dataclass(frozen=True)
@@ -25,37 +67,30 @@ class FileSlice:
 
 ImageSource = str | Path | bytes | FileSlice
 
-Image.MAX_IMAGE_PIXELS = None  # our own limit above is checked first, and is an error rather than a warning
-
-
-class ImageError(ValueError):
-    """An image cannot be read; the message is the reason, in a few words ("truncated", "empty file"…)."""
-
 
 def encoded_size(source: ImageSource) -> int:
     """How many bytes the encoded image takes.
 
     Raises:
-        ImageError: there is no such file.
+        ImageError: there is no such file, or it is a folder or a device.
     """
     if isinstance(source, bytes):
         return len(source)
     if isinstance(source, FileSlice):
         return source.length
-    try:
-        return Path(source).stat().st_size
-    except OSError:
-        raise ImageError("file not found") from None
+    return _file_size(source)
 
 
 def encoded_bytes(source: ImageSource) -> bytes:
     """The encoded image itself.
 
     Raises:
-        ImageError: it cannot be read, or its file ends before it does.
+        ImageError: it cannot be read, is larger than `MAX_BYTES`, or its file ends before it does.
     """
     if isinstance(source, bytes):
         return source
+    if encoded_size(source) > MAX_BYTES:
+        raise ImageError(f"too large ({encoded_size(source):,} bytes, limit {MAX_BYTES:,})")
     try:
         if not isinstance(source, FileSlice):
             return Path(source).read_bytes()
@@ -73,92 +108,99 @@ def open_image(source: ImageSource) -> Image.Image:
     """Read the header of an image and check it; no pixel is decoded yet.
 
     Raises:
-        ImageError: missing, empty, not an image, or larger than `MAX_PIXELS`.
+        ImageError: missing, empty, not an image of one of `FORMATS`, or larger than `MAX_BYTES`, `MAX_PIXELS` or
+            `MAX_SIDE`.
     """
-    if isinstance(source, FileSlice):
-        source = encoded_bytes(source)
-    if isinstance(source, bytes):
-        if not source:
-            raise ImageError("empty file (0 bytes)")
-        opened: io.BytesIO | Path = io.BytesIO(source)
-    else:
-        opened = Path(source)
-        if not opened.is_file():
-            raise ImageError("file not found")
-        if opened.stat().st_size == 0:
-            raise ImageError("empty file (0 bytes)")
+    size = encoded_size(source)
+    if size == 0:
+        raise ImageError("empty file (0 bytes)")
+    if size > MAX_BYTES:
+        raise ImageError(f"too large ({size:,} bytes, limit {MAX_BYTES:,})")
+    opened = Path(source) if isinstance(source, str | Path) else io.BytesIO(encoded_bytes(source))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(opened)
+        image = Image.open(opened, formats=FORMATS)
     except UnidentifiedImageError:
-        raise ImageError("not an image") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"unreadable header ({error})") from None
-    pixels = image.width * image.height
-    if pixels > MAX_PIXELS:
+        raise ImageError("not an image of a known format") from None
+    except Image.DecompressionBombError:  # Pillow's own limit lies above ours
+        raise ImageError(f"too large (over {MAX_PIXELS:,} pixels)") from None
+    except Exception as error:  # of a damaged file: OSError, struct.error, MemoryError, RecursionError…
+        raise ImageError(f"unreadable header ({few_words(error)})") from None
+    width, height = image.size
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         image.close()
-        raise ImageError(f"too large ({image.width}x{image.height} pixels, limit {MAX_PIXELS:,})")
+        raise ImageError(f"too large ({width}x{height} pixels, limit {MAX_PIXELS:,}, {MAX_SIDE:,} a side)")
+    if not width * height:
+        image.close()
+        raise ImageError("no pixels")
     return image
 
 
-def decode_image(source: ImageSource, size: int | None = None) -> Image.Image:
-    """Decode an image to RGB, upright by its EXIF orientation, transparency laid on white.
+def decode_image(source: ImageSource, size: int | None = None, *, longest: bool = False) -> Image.Image:
+    """Decode an image to RGB, upright by its EXIF orientation, transparency laid on white; of an animation, its start.
 
     Args:
-        source: a path or the encoded bytes.
-        size: the side in pixels that the caller will resize to; lets JPEG decode at a fraction of its full scale.
+        source: a path, the encoded bytes, or a slice of a file.
+        size: what the caller will resize the shortest side to, in pixels: the picture then comes out at least
+            1.5 times as large (`DECODED_REACH`) or as it is, JPEG decoded at a fraction and blocks of pixels averaged.
+            None decodes every pixel.
+        longest: `size` is that of the longest side.
 
     Raises:
         ImageError: the image is missing, broken or too large; the message is the reason.
     """
     image = open_image(source)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if size is not None:
-                image.draft("RGB", (2 * size, 2 * size))
-            image.load()
-            image = ImageOps.exif_transpose(image)
-            return rgb(image)
+        if size is not None:
+            wanted = math.ceil(DECODED_REACH * size)
+            share = wanted / max(image.size) if longest else 1
+            image.draft("RGB", (max(1, int(image.width * share)), max(1, int(image.height * share)))
+                        if longest else (wanted, wanted))
+        image.load()
+        upright = _UPRIGHT.get(_orientation(image))
+        picture = rgb(image)
+        if size is not None:
+            picture = average_blocks(picture, size, longest=longest)
+        return picture.transpose(upright) if upright is not None else picture
     except ImageError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, IndexError) as error:
-        reason = "truncated" if "truncated" in str(error).lower() else f"cannot be decoded ({error})"
+    except Exception as error:  # of a damaged file: OSError, struct.error, ZeroDivisionError, MemoryError…
+        reason = "truncated" if "truncated" in str(error).lower() else f"cannot be decoded ({few_words(error)})"
         raise ImageError(reason) from None
     finally:
-        image.close()
+        if (file := getattr(image, "fp", None)) is not None:
+            file.close()  # the file alone: image.close() would take the pixels too
 
 
-def square(image: Image.Image, size: int) -> Image.Image:
-    """Resize the whole picture onto a white square of `size` pixels, keeping its proportions.
+def average_blocks(picture: Image.Image, size: int, *, longest: bool = False) -> Image.Image:
+    """Average blocks of pixels of a picture much larger than `size`: a fraction of the cost of a resampling filter.
 
-    Nothing is cropped away: posters and thumbnails carry their subject, and their text, at the edges.
+    Its shortest (or `longest`) side stays at least `AVERAGED_REACH` times `size`; a smaller picture is left as it is.
     """
-    scale = size / max(image.size)
-    width, height = (max(1, round(side * scale)) for side in image.size)
-    reducing_gap = 2.0 if scale < 1 else None
-    resized = image.resize((width, height), Image.Resampling.BOX if scale < 0.5 else Image.Resampling.BILINEAR,
-                           reducing_gap=reducing_gap)
-    canvas = Image.new("RGB", (size, size), "white")
-    canvas.paste(resized, ((size - width) // 2, (size - height) // 2))
-    return canvas
+    side = max(picture.size) if longest else min(picture.size)
+    factor = int(side / (AVERAGED_REACH * size))
+    if factor < 2:
+        return picture
+    # What is left over at the edges would make a block too narrow, and the picture a little too large: it is cut off.
+    across, down = (length % factor if length > factor else 0 for length in picture.size)
+    box = (across // 2, down // 2, picture.width - (across + 1) // 2, picture.height - (down + 1) // 2)
+    return picture.reduce(factor, box)
 
 
-def rgb(image: Image.Image) -> Image.Image:
-    """A decoded picture of any mode as RGB: transparency laid on white, 16-bit grey scaled.
-
-    Raises:
-        ImageError: a mode without a way to RGB (LAB).
-    """
-    if image.mode in ("I", "I;16", "I;16B", "F"):  # 16-bit grey: scaled, as convert("L") would clip it
-        top = 255 if image.mode == "F" else 65535
-        image = image.point(lambda value: value * (255 / top)).convert("L")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        background = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(background, image)
+def _orientation(image: Image.Image) -> int:
+    """EXIF's, of a decoded image; 1, upright, where the EXIF data cannot be read: the picture still can."""
     try:
-        return image.convert("RGB")
-    except ValueError:
-        raise ImageError(f"mode {image.mode} cannot be shown in RGB") from None
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:
+        return 1
+
+
+def _file_size(path: str | Path) -> int:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        link = os.path.islink(path) if "\0" not in str(path) else False
+        raise ImageError("file not found" + (" (a link to nowhere)" if link else "")) from None
+    if not stat.S_ISREG(found.st_mode):
+        what = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
+        raise ImageError(f"file not found ({what} has its name)")
+    return found.st_size

@@ -101,6 +101,6 @@ def joined(lines: Sequence[OcrLine]) -> str:
 
 
 def _decode(source: ImageSource) -> Image.Image:
-    picture = decode_image(source, DECODED_SIDE)
+    picture = decode_image(source, 2 * DECODED_SIDE, longest=True)
     picture.thumbnail((2 * DECODED_SIDE, 2 * DECODED_SIDE))
     return picture

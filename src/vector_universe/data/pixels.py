@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +11,7 @@ from vector_universe.data.dataset import ImageTextDataset
 from vector_universe.data.example import Example
 from vector_universe.data.framing import Framing
 from vector_universe.data.images import ImageError
+from vector_universe.data.read_ahead import read_ahead
 from vector_universe.data.skipped import SkippedRow
 
 
@@ -44,20 +43,14 @@ def read_pixels(dataset: ImageTextDataset | Sequence[Example], framing: Framing 
         framing = Framing(framing)
     examples = list(dataset)
     array = np.empty((len(examples), framing.size, framing.size, 3), np.uint8)
-
-    def read(index: int) -> SkippedRow | None:
-        try:
-            array[index] = framing.pixels(examples[index].image)
-        except ImageError as error:
-            return SkippedRow(examples[index].id, None, str(error))
-        finally:
-            if advance:
-                advance(1)
-        return None
-
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        results = list(threads.map(read, range(len(examples))))
-    kept = [index for index, result in enumerate(results) if result is None]
-    if len(kept) < len(examples):
-        array = array[kept]
-    return Pixels(array, [examples[index] for index in kept], [result for result in results if result is not None])
+    kept: list[Example] = []
+    skipped: list[SkippedRow] = []
+    for example, pixels in read_ahead(lambda example: framing.pixels(example.image), examples):
+        if isinstance(pixels, ImageError):
+            skipped.append(SkippedRow(example.id, None, str(pixels)))
+        else:
+            array[len(kept)] = pixels
+            kept.append(example)
+        if advance:
+            advance(1)
+    return Pixels(array[:len(kept)], kept, skipped)

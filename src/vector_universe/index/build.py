@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vector_universe.data.images import ImageError, ImageSource, decode_image
+from vector_universe.data.images import ImageError
+from vector_universe.data.read_ahead import read_ahead
 from vector_universe.data.skipped import SkippedRow
 from vector_universe.errors import UserError
 from vector_universe.index.store import Item
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from vector_universe.models import DualEncoder
 
 THUMBNAIL_SIDE = 128
-_CHUNK = 256
+_CHUNK = 128  # pictures embedded by one call, and held in memory decoded
 _EXAMPLE_QUERIES = 6
 
 
@@ -46,46 +47,37 @@ def embed_dataset(model: DualEncoder, dataset: ImageTextDataset, progress: Stage
     items: list[Item] = []
     vectors: list[NDArray[np.float32]] = []
     skipped: list[SkippedRow] = []
-    seen: set[str] = set()
     total = len(dataset)
-    for start in range(0, total, _CHUNK):
-        readable: list[Example] = []
-        chunk_items: list[Item] = []
-        for number in range(start, min(start + _CHUNK, total)):
-            example = dataset[number]
-            if example.id in seen:
-                raise UserError(f"two items of the data set share the id {example.id!r}: ids must be unique")
-            seen.add(example.id)
-            try:
-                picture = thumbnail(example.image)
-            except ImageError as error:
-                skipped.append(SkippedRow(example.id, None, str(error)))
-                continue
-            readable.append(example)
-            chunk_items.append(Item(example.id, example.title, list(example.texts), list(example.labels),
-                                    example.split, picture, example.ocr))
-        for item, vector_D in zip(chunk_items, _embed(model, readable, skipped), strict=True):
-            if vector_D is not None:
-                items.append(item)
-                vectors.append(vector_D)
+
+    def read(example: Example) -> tuple[Image.Image, bytes]:
+        picture = model.framing.decode(example.image)  # once, for both
+        return picture, thumbnail(picture)
+
+    pictures: list[Image.Image] = []
+    for done, (example, found) in enumerate(read_ahead(read, _unique(dataset)), 1):
+        if isinstance(found, ImageError):
+            skipped.append(SkippedRow(example.id, None, str(found)))
+        else:
+            pictures.append(found[0])
+            items.append(Item(example.id, example.title, list(example.texts), list(example.labels),
+                              example.split, found[1], example.ocr))
+        if len(pictures) == _CHUNK or (done == total and pictures):
+            vectors.append(_embed(model, pictures))
+            pictures = []
         if progress is not None:
-            progress("embedding images", min(start + _CHUNK, total), total)
+            progress("embedding images", done, total)
     if not items:
         reason = f" (the first: {skipped[0].file}: {skipped[0].reason})" if skipped else ""
         raise UserError(f"nothing to index: none of the {total} images of {dataset.name} can be read{reason}")
-    return Embedded(items, np.stack(vectors), skipped)
+    return Embedded(items, np.concatenate(vectors), skipped)
 
 
-def thumbnail(source: ImageSource) -> bytes:
-    """A WebP picture with a long side of at most 128 px, on white.
-
-    Raises:
-        ImageError: the image cannot be read.
-    """
-    image = decode_image(source, size=THUMBNAIL_SIDE)
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+def thumbnail(picture: Image.Image) -> bytes:
+    """A WebP picture with a long side of at most 128 px."""
+    small = picture.copy()
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
     encoded = io.BytesIO()
-    image.save(encoded, "WEBP", quality=82, method=4)
+    small.save(encoded, "WEBP", quality=82, method=4)
     return encoded.getvalue()
 
 
@@ -100,18 +92,18 @@ def example_queries(items: Sequence[Item]) -> list[str]:
     return list(dict.fromkeys(short))[:_EXAMPLE_QUERIES]
 
 
-def _embed(model: DualEncoder, examples: Sequence[Example],
-           skipped: list[SkippedRow]) -> Sequence[NDArray[np.float32] | None]:
-    """One vector (D,) an example; None, and a line in `skipped`, where the model's own decoding fails."""
-    if not examples:
-        return []
-    try:
-        vectors_ND = model.embed_images([example.image for example in examples])
-    except ImageError as error:
-        if len(examples) == 1:
-            skipped.append(SkippedRow(examples[0].id, None, str(error)))
-            return [None]
-        return [vector_D for example in examples for vector_D in _embed(model, [example], skipped)]
-    if vectors_ND.shape[0] != len(examples) or not np.isfinite(vectors_ND).all():
+def _unique(dataset: ImageTextDataset) -> Iterator[Example]:
+    seen: set[str] = set()
+    for example in dataset:
+        if example.id in seen:
+            raise UserError(f"two items of the data set share the id {example.id!r}: ids must be unique")
+        seen.add(example.id)
+        yield example
+
+
+def _embed(model: DualEncoder, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
+    """Vectors (N, D) of decoded pictures."""
+    vectors_ND = model.embed_images(pictures)
+    if vectors_ND.shape[0] != len(pictures) or not np.isfinite(vectors_ND).all():
         raise UserError("the model returns NaN or missing vectors and cannot index anything: train it again")
-    return list(vectors_ND.astype(np.float32))
+    return vectors_ND.astype(np.float32)

@@ -6,7 +6,8 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
-from vector_universe.data.framing import RESAMPLING, Fit, Framing
+from vector_universe.data.framing import Fit, Framing
+from vector_universe.data.resize import RESAMPLING
 from vector_universe.errors import UserError
 
 OWN_IMAGE_TOWERS = ("convnet", "vit")
@@ -41,7 +42,7 @@ class DualEncoderConfig(PretrainedConfig):
         freeze_batch_norm: leave the statistics of batch norms as they are (pretrained ResNets), so that in training
             too an embedding depends on nothing but its own input.
         logit_scale_init: starting value of the learned exp(t) that multiplies cosines (CLIP: 1/0.07).
-        image_fit, image_shortest_edge, image_resampling, image_mean, image_std: see `Framing`.
+        image_fit, image_shortest_edge, image_resampling, image_mean, image_std, image_exact: see `Framing`.
         fusion: kind, hidden_width and rank of the `FusionHead` that the model carries; None without one.
     """
 
@@ -55,8 +56,8 @@ class DualEncoderConfig(PretrainedConfig):
                  projection_dropout: float = 0.0, embedding_width: int = 256, freeze_batch_norm: bool = False,
                  logit_scale_init: float = 14.2857, image_fit: Fit = "pad", image_shortest_edge: int | None = None,
                  image_resampling: str = "bicubic", image_mean: tuple[float, ...] = (0.5, 0.5, 0.5),
-                 image_std: tuple[float, ...] = (0.25, 0.25, 0.25), fusion: dict | None = None,
-                 **hugging_face: Any) -> None:
+                 image_std: tuple[float, ...] = (0.25, 0.25, 0.25), image_exact: bool = False,
+                 fusion: dict | None = None, **hugging_face: Any) -> None:
         self.pretrained_config = pretrained_config
         self.image_tower = image_tower
         self.image_tower_config = image_tower_config
@@ -81,6 +82,7 @@ class DualEncoderConfig(PretrainedConfig):
         self.image_resampling = image_resampling
         self.image_mean = list(image_mean)
         self.image_std = list(image_std)
+        self.image_exact = image_exact
         self.fusion = fusion
         super().__init__(**hugging_face)  # the base class's own settings, as transformers asks of every config
 
@@ -88,7 +90,7 @@ class DualEncoderConfig(PretrainedConfig):
     def framing(self) -> Framing:
         """How pictures are prepared."""
         return Framing(self.image_size, self.image_fit, self.image_shortest_edge, self.image_resampling,
-                       tuple(self.image_mean), tuple(self.image_std))
+                       tuple(self.image_mean), tuple(self.image_std), self.image_exact)
 
     def check(self) -> None:
         """Refuse impossible settings.

@@ -179,9 +179,10 @@ class DualEncoder(PreTrainedModel):
 
     def normalise_pixels(self, pixels: Tensor) -> Tensor:
         """uint8 (B, S, S, 3) → float (B, 3, S, S), by the model's own mean and standard deviation."""
-        mean = torch.tensor(self.config.image_mean, device=pixels.device)
-        std = torch.tensor(self.config.image_std, device=pixels.device)
-        return ((pixels.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+        mean, std = (torch.tensor(values, device=pixels.device).view(3, 1, 1)
+                     for values in (self.config.image_mean, self.config.image_std))
+        # Channels apart while they are bytes, then in place: half the time of doing it in floats.
+        return pixels.permute(0, 3, 1, 2).contiguous().float().div_(255).sub_(mean).div_(std)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids and attention mask (B, L), padded to the longest text of the batch alone, or as trained."""

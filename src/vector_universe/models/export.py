@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-from vector_universe.data.framing import RESAMPLING, Framing
+from vector_universe.data.framing import Framing
+from vector_universe.data.resize import RESAMPLING
 from vector_universe.errors import UserError
 from vector_universe.models.dual_encoder import DualEncoder
 from vector_universe.models.load import load_run_model

@@ -25,6 +25,8 @@ def fingerprint_of(config: DualEncoderConfig, tokenizer: PreTrainedTokenizerBase
     settings = {key: value for key, value in config.to_dict().items() if key not in _CIRCUMSTANCES}
     if not any(name.startswith("fusion.") for name in weights):
         del settings["fusion"]  # without a head: the fingerprint of a model from before there were any
+    if not settings["image_exact"]:
+        del settings["image_exact"]  # likewise
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     if tokenizer is not None:
         digest.update(repr(sorted(tokenizer.get_vocab().items())).encode())

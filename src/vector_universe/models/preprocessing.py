@@ -6,7 +6,8 @@ from typing import Any
 
 from PIL import Image
 
-from vector_universe.data.framing import RESAMPLING, Framing
+from vector_universe.data.framing import Framing
+from vector_universe.data.resize import RESAMPLING
 from vector_universe.errors import UserError
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)

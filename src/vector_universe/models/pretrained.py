@@ -203,7 +203,8 @@ def _framing(name: str | PathLike, hub: dict[str, Any]) -> Framing | None:
 
 def _framing_settings(framing: Framing) -> dict[str, Any]:
     return {"image_size": framing.size, "image_fit": framing.fit, "image_shortest_edge": framing.shortest_edge,
-            "image_resampling": framing.resampling, "image_mean": framing.mean, "image_std": framing.std}
+            "image_resampling": framing.resampling, "image_mean": framing.mean, "image_std": framing.std,
+            "image_exact": framing.exact}
 
 
 def _refuse_foreign_tokens(name: str | PathLike, tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:

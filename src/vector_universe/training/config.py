@@ -133,6 +133,8 @@ class TrainConfig:
     """Largest relative change of brightness, contrast and saturation in a view."""
     blur: bool = False
     """Blur half of the views."""
+    exact_decoding: bool = False
+    """Decode every pixel of large pictures, which is slower and hardly differs; the model keeps to it ever after."""
     word_dropout: float = 0.1
     """Probability with which a word of a training text is left out."""
     encoder_dropout: float = 0.0

@@ -99,6 +99,7 @@ def set_up(dataset: ImageTextDataset, config: TrainConfig, run: RunFolder, accel
     given = load_run_model(config.model) if config.model else None
     used = dataset.select([i for i, split in enumerate(dataset.table["split"]) if split != "test"])
     model = given or new_model(config, [text for example in used.split("train") for text in prompts(example)])
+    model.config.image_exact |= config.exact_decoding
     budget = int(config.cache_gb * GB) if config.cache else 0
     with progress.decoding(len(used)) as advance:
         store = FrameStore.build(list(used), model.framing, run.cache / f"frames-{processes.rank}", budget, advance)
