@@ -67,7 +67,7 @@ def assert_a_picture_or_a_reason(kind: str, times: int) -> None:
         else:
             assert found.shape == (16, 16, 3)
             assert found.dtype == np.uint8
-    assert 0 < refused
+    assert refused > 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -191,7 +191,7 @@ def test_a_threshold_outside_its_range_is_refused(tmp_path):
 
 
 def test_not_one_text_an_example_is_refused():
-    with pytest.raises(ValueError, match="texts are 2, but the data set holds 1"):
+    with pytest.raises(ValueError, match="ocr has 2 entries, but the data set holds 1"):
         dataset(png((1, 0, 0))).with_ocr(["a", "b"])
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from vector_universe.data.arrow_spool import ArrowSpool, as_dataset, map_table
@@ -65,7 +65,8 @@ def _key(source: Source, options: LoadOptions) -> str:
     """Stands for the files and how they are read; "" if other files matter as well."""
     if not source.complete:
         return ""
-    digest = hashlib.sha256(f"{VERSION} {options}".encode())
+    read_by = replace(options, group=None, group_duplicates=False)  # which act on what was read
+    digest = hashlib.sha256(f"{VERSION} {read_by}".encode())
     for path in source.files:
         status = path.stat()
         digest.update(f"{os.path.abspath(path)}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "replace"))

@@ -80,11 +80,15 @@ class ImageTextDataset:
         Raises:
             ValueError: not one text an example.
         """
-        if len(texts) != len(self):
-            raise ValueError(f"texts are {len(texts)}, but the data set holds {len(self)} examples")
-        table = self.table.remove_columns("ocr").add_column("ocr", list(texts), feature=self.table.features["ocr"])
-        return ImageTextDataset(table, name=self.name, source=self.source,
-                                skipped=self.skipped, attribution=self.attribution)
+        return self._with_column("ocr", texts)
+
+    def with_splits(self, splits: Sequence[str]) -> ImageTextDataset:
+        """The same examples in these splits, in their order.
+
+        Raises:
+            ValueError: not one split an example.
+        """
+        return self._with_column("split", splits)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -104,3 +108,10 @@ class ImageTextDataset:
         line = (f"{self.name}: {len(self):,} images, {texts:,} texts, {labels:,} labels "
                 f"(train {splits['train']:,}, validation {splits['validation']:,}, test {splits['test']:,})")
         return line + (f"; {len(self.skipped):,} rows skipped" if self.skipped else "")
+
+    def _with_column(self, name: str, values: Sequence[str]) -> ImageTextDataset:
+        if len(values) != len(self):
+            raise ValueError(f"{name} has {len(values)} entries, but the data set holds {len(self)} examples")
+        table = self.table.remove_columns(name).add_column(name, list(values), feature=self.table.features[name])
+        return ImageTextDataset(table, name=self.name, source=self.source,
+                                skipped=self.skipped, attribution=self.attribution)

@@ -8,9 +8,7 @@ thumbnails of one channel, share a hash but not every cell. Cropped and framed c
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -19,6 +17,7 @@ import numpy as np
 
 from vector_universe.data.groups import Groups
 from vector_universe.data.images import ImageError, ImageSource, decode_image, encoded_bytes
+from vector_universe.data.read_ahead import read_ahead
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -104,29 +103,27 @@ def alike_groups(looks: Sequence[Look | None], keys: Sequence[Hashable | None]) 
     return groups.numbers()
 
 
-def duplicate_groups(images: Sequence[ImageSource], near: bool = True,
+def duplicate_groups(images: Iterable[ImageSource], near: bool = True,
                      advance: Callable[[int], None] | None = None) -> list[int]:
     """For each image the first one that it is a copy of, itself if of none; one that cannot be read is alone.
 
     Args:
-        images: paths or encoded bytes.
+        images: paths or encoded bytes, taken one by one: they need not fit in memory.
         near: by their looks, which takes a decode; otherwise by their bytes alone.
-        advance: called with 1 as each image gets done, from several threads.
+        advance: called with 1 as each image gets done.
     """
-    def read(image: ImageSource) -> tuple[str | None, Look | None]:
-        try:
-            digest = image_digest(image)
-            return digest, look_at(decode_image(image, DECODED_SIDE)) if near else None
-        except ImageError:
-            return None, None
-        finally:
-            if advance:
-                advance(1)
+    def read(image: ImageSource) -> tuple[str, Look | None]:
+        return image_digest(image), look_at(decode_image(image, DECODED_SIDE)) if near else None
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        read_ = list(threads.map(read, images))
-    digests = [digest for digest, _ in read_]
-    return alike_groups([look for _, look in read_], digests) if near else equal_groups(digests)
+    digests: list[str | None] = []
+    looks: list[Look | None] = []
+    for _, found in read_ahead(read, images):
+        digest, look = (None, None) if isinstance(found, ImageError) else found
+        digests.append(digest)
+        looks.append(look)
+        if advance:
+            advance(1)
+    return alike_groups(looks, digests) if near else equal_groups(digests)
 
 
 def _near_pairs(looks: Sequence[Look]) -> list[tuple[int, int]]:

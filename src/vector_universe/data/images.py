@@ -120,7 +120,7 @@ def open_image(source: ImageSource) -> Image.Image:
     try:
         image = Image.open(opened, formats=FORMATS)
     except UnidentifiedImageError:
-        raise ImageError("not an image of a known format") from None
+        raise ImageError("not an image") from None
     except Image.DecompressionBombError:  # Pillow's own limit lies above ours
         raise ImageError(f"too large (over {MAX_PIXELS:,} pixels)") from None
     except Exception as error:  # of a damaged file: OSError, struct.error, MemoryError, RecursionError…

@@ -31,4 +31,8 @@ def load_dataset(source: str | Path, options: LoadOptions = DEFAULT) -> ImageTex
     """
     from vector_universe.data.collect import collect
     from vector_universe.data.sources import open_source
-    return collect(open_source(source, options), str(source), options)
+    dataset = collect(open_source(source, options), str(source), options)
+    if options.group is None and not options.group_duplicates:
+        return dataset
+    from vector_universe.data.splits import keep_together
+    return keep_together(dataset, options)
