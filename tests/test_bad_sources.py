@@ -14,11 +14,16 @@ import pytest
 from tests import formats
 from tests.formats import add_member, picture
 from vector_universe import UserError, load_dataset
-from vector_universe.data import LoadOptions, stream_examples
+from vector_universe.data import ImageError, LoadOptions, stream_examples
+from vector_universe.data.images import open_image
 from vector_universe.data.sources.places import DOWNLOAD, OUTSIDE
 
 USUAL = LoadOptions()
 UTF_8 = "save it as UTF-8, for instance by iconv -f WINDOWS-1252 -t UTF-8"
+
+with pytest.raises(ImageError) as failed:
+    open_image(b"no image")
+NO_IMAGE = str(failed.value)
 
 
 def refused(source, options=USUAL):
@@ -115,7 +120,7 @@ def test_rows_without_an_image_or_with_a_broken_one(tmp_path):
         {"image": {"bytes": picture("red"), "path": "f.png"}, "text": None},
         {"image": {"bytes": None, "path": "../g.png"}, "text": "seven"}])
     assert skipped(table) == [
-        ("", 2, "no image"), ("", 3, "no image"), ("d.png", 4, "not an image"), ("a.png", 5, "duplicate id"),
+        ("", 2, "no image"), ("", 3, "no image"), ("d.png", 4, NO_IMAGE), ("a.png", 5, "duplicate id"),
         ("f.png", 6, "no text and no label"), ("../g.png", 7, OUTSIDE)]
 
 
@@ -243,13 +248,14 @@ def test_samples_that_cannot_be_used(tmp_path):
         tar.addfile(deep)
         for name, content in (*PAIR, ("b.txt", b"no image"), ("c.png", picture("red")), ("d.png", b"text"),
                               ("d.txt", b"four"), ("e.png", picture("red")), ("e.json", b"{"),
-                              ("f.png", picture("red")), ("f.json", b"[1]"), ("g.png", picture("red")), ("g.txt", b"\xe9"),
-                              *PAIR, ("h.png", picture("red")), ("h.txt", b" " * (16 * 1024 * 1024 + 1))):
+                              ("f.png", picture("red")), ("f.json", b"[1]"), ("g.png", picture("red")),
+                              ("g.txt", b"\xe9"), *PAIR, ("h.png", picture("red")),
+                              ("h.txt", b" " * (16 * 1024 * 1024 + 1))):
             add_member(tar, name, content)
     data = load_dataset(tmp_path / "x.tar")
     assert [e.id for e in data] == ["a.png"]
     assert [(row.file, row.row, row.reason.partition(" (")[0]) for row in data.skipped] == [
-        ("b", 2, "no image"), ("c.png", 3, "no text and no label"), ("d.png", 4, "not an image"),
+        ("b", 2, "no image"), ("c.png", 3, "no text and no label"), ("d.png", 4, NO_IMAGE),
         ("e.png", 5, "its .json is not JSON"), ("f.png", 6, "its .json is not a JSON object"),
         ("g.png", 7, "its .txt is not UTF-8"), ("a.png", 8, "duplicate id"), ("h.png", 9, "its .txt is too large")]
 

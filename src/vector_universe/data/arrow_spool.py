@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 BATCH_ROWS = 1000
 BATCH_BYTES = 4 * 1024 * 1024
 IN_MEMORY = 64 * 1024 * 1024
+ABANDONED_S = 24 * 3600
 
 
 class ArrowSpool:
@@ -22,7 +25,7 @@ class ArrowSpool:
 
     Args:
         path: the file that is written once the rows take more than `IN_MEMORY` bytes.
-        keep: leave the file for the next time, under this name; else it is gone with the table, even after a kill.
+        keep: leave the file for the next time, under this name; else it is gone with the table.
     """
 
     def __init__(self, path: Path, *, keep: bool) -> None:
@@ -89,10 +92,19 @@ class ArrowSpool:
         self._batch_bytes += batch.nbytes
         if self._batch_bytes > IN_MEMORY:
             self._partial.parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(self._partial.parent)
             self._writer = pa.ipc.new_stream(str(self._partial), self._schema)
             for held in self._batches:
                 self._writer.write_batch(held)
             self._batches = []
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what runs that were killed left half written: nobody has written to it for a day."""
+    for path in folder.glob("*.partial"):
+        with suppress(OSError):  # another process was faster
+            if time.time() - path.stat().st_mtime > ABANDONED_S:
+                path.unlink()
 
 
 def map_table(path: Path) -> Any:

@@ -16,7 +16,7 @@ from vector_universe.data.example import Example
 from vector_universe.data.options import LoadOptions
 from vector_universe.data.rows import to_row
 from vector_universe.data.skipped import SkippedRow
-from vector_universe.data.sources import Source
+from vector_universe.data.sources import Report, Source
 from vector_universe.errors import UserError
 from vector_universe.folders import replace_text
 
@@ -24,7 +24,7 @@ VERSION = 1  # of what is kept in the cache
 SPARE_BYTES = 1024**3  # of the disk that are left free
 
 
-def collect(source: Source, given: str, options: LoadOptions) -> ImageTextDataset:
+def collect(source: Source, given: str, options: LoadOptions, report: Report) -> ImageTextDataset:
     """Read a source into a data set.
 
     A large table of a source whose files alone decide what is in it (shards) is kept in the cache of `datasets` and
@@ -47,7 +47,7 @@ def collect(source: Source, given: str, options: LoadOptions) -> ImageTextDatase
         _check_space(source, given, path.parent)
     skipped = []
     with ArrowSpool(path, keep=bool(key)) as spool:
-        for item in source.items():
+        for item in source.items(report):
             if isinstance(item, Example):
                 spool.add(to_row(item))
             else:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from vector_universe.data.dataset import ImageTextDataset
 from vector_universe.data.options import LoadOptions
+from vector_universe.data.sources.source import Report, unreported
 
 DEFAULT = LoadOptions()
 
 
-def load_dataset(source: str | Path, options: LoadOptions = DEFAULT) -> ImageTextDataset:
+def load_dataset(source: str | Path, options: LoadOptions = DEFAULT, report: Report = unreported) -> ImageTextDataset:
     """Load a data set.
 
     Args:
@@ -25,13 +26,14 @@ def load_dataset(source: str | Path, options: LoadOptions = DEFAULT) -> ImageTex
             - what `vu data import` wrote;
             - "emoji" (Twemoji pictures) or "emoji-noto" (the same by Noto's artists, from the installed font).
         options: columns, splits and safety.
+        report: called with (done, total) as reading goes on.
 
     Raises:
         UserError: the source cannot be used; the message says what to do.
     """
     from vector_universe.data.collect import collect
     from vector_universe.data.sources import open_source
-    dataset = collect(open_source(source, options), str(source), options)
+    dataset = collect(open_source(source, options), str(source), options, report)
     if options.group is None and not options.group_duplicates:
         return dataset
     from vector_universe.data.splits import keep_together

@@ -113,7 +113,7 @@ def image_ending(encoded: bytes) -> str:
         ImageError: it is not an image, or of a format that no source has.
     """
     with open_image(encoded) as image:
-        ending = {"JPEG": "jpg", "MPO": "jpg"}.get(image.format or "", (image.format or "").lower())
+        ending = {"JPEG": "jpg", "MPO": "jpg", "JPEG2000": "jp2"}.get(image.format or "", (image.format or "").lower())
     if ending not in IMAGE_ENDINGS:
         raise ImageError(f"format {ending.upper() or 'unknown'} is not one of {', '.join(IMAGE_ENDINGS)}")
     return ending

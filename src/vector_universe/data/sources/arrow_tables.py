@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS_AT_ONCE = 64
+BUFFER = 1024 * 1024
 
 
 class ParquetTable:
@@ -45,7 +46,7 @@ class ParquetTable:
         import pyarrow.parquet as pq
         done = 0
         try:
-            with pq.ParquetFile(self.path) as file:
+            with pq.ParquetFile(self.path, buffer_size=BUFFER) as file:  # else a whole column of a row group
                 for batch in file.iter_batches(ROWS_AT_ONCE):
                     yield from batch.to_pylist()
                     done += len(batch)

@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from vector_universe.data.options import LoadOptions
+from vector_universe.data.sources.columns import refuse_columns
 from vector_universe.data.sources.places import is_url, refuse_url
 from vector_universe.data.sources.source import Source
 from vector_universe.errors import UserError
@@ -24,6 +25,7 @@ def open_source(source: str | Path, options: LoadOptions) -> Source:
     """
     given = str(source)
     if given in ("emoji", "emoji-noto"):
+        refuse_columns(options, given)
         return _built_in(given)
     if is_url(given):
         raise refuse_url(given)

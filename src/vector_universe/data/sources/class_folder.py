@@ -11,6 +11,7 @@ from vector_universe.data.example import Example
 from vector_universe.data.images import ImageError
 from vector_universe.data.options import LoadOptions
 from vector_universe.data.skipped import SkippedRow
+from vector_universe.data.sources.columns import refuse_columns
 from vector_universe.data.sources.places import IMAGE_ENDINGS, IMAGE_FOLDERS, Places, check_header
 from vector_universe.data.sources.source import Item, Report, Source
 from vector_universe.data.splits import split_named, split_of
@@ -27,7 +28,12 @@ def class_folders(folder: Path) -> dict[Path, tuple[str, str]]:
 
 
 def class_folder_source(folder: Path, options: LoadOptions) -> Source:
-    """The images below `folder`, labelled by the folder they lie in; ids are their paths within it."""
+    """The images below `folder`, labelled by the folder they lie in; ids are their paths within it.
+
+    Raises:
+        UserError: the options name columns.
+    """
+    refuse_columns(options, str(folder))
     reading = ClassFolders(folder, class_folders(folder), Places(folder, options.allow_outside))
     return Source(folder.resolve().name, str(folder), reading.items)
 

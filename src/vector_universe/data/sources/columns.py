@@ -42,11 +42,6 @@ class Row:
     metadata: dict[str, Any]
     asked: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def named(self) -> bool:
-        """Whether other rows can belong to the same image."""
-        return self.image is not None
-
 
 @dataclass(frozen=True)
 class Columns:
@@ -66,18 +61,8 @@ class Columns:
     answer: str | None = None
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def row(self, number: int, values: Mapping[str, Any], split: str = "", prefix: str = "") -> Row:
-        """What a row says.
-
-        Texts have runs of white space made one space. A question and its answer become the text "question answer",
-        one for each answer; both are kept in the metadata as well, as lists with one entry a row of the image.
-
-        Args:
-            number: of the row.
-            values: its cells by column.
-            split: used where the row has no split of its own.
-            prefix: what stands before an id that no column gives.
-        """
+    def identity(self, number: int, values: Mapping[str, Any], prefix: str = "") -> tuple[str, str, str | bytes | None]:
+        """`id`, `name` and `image` of a row."""
         cell = values.get(self.image)
         image: str | bytes | None
         if isinstance(cell, Mapping):
@@ -94,6 +79,21 @@ class Columns:
         id = as_text(values.get(self.id)) if self.id else ""
         if not id:
             id = prefix + (name or (as_text(values.get(self.fallback_id)) if self.fallback_id else "") or str(number))
+        return id, name, image
+
+    def row(self, number: int, values: Mapping[str, Any], split: str = "", prefix: str = "") -> Row:
+        """What a row says.
+
+        Texts have runs of white space made one space. A question and its answer become the text "question answer",
+        one for each answer; both are kept in the metadata as well, as lists with one entry a row of the image.
+
+        Args:
+            number: of the row.
+            values: its cells by column.
+            split: used where the row has no split of its own.
+            prefix: what stands before an id that no column gives.
+        """
+        id, name, image = self.identity(number, values, prefix)
         texts = [text for column in self.texts for text in as_texts(values.get(column))]
         metadata = {column: as_metadata(value) for column, value in values.items() if column not in self._used}
         asked: dict[str, Any] = {}
@@ -117,6 +117,13 @@ class Columns:
         if isinstance(value, str):
             return [label for label in map(as_text, re.split(r"[,|;]", value)) if label]
         return as_texts(value)
+
+
+def refuse_columns(options: LoadOptions, place: str) -> None:
+    """Raises UserError if columns are named for a source that has none to choose from."""
+    if options.image_column or options.text_columns or options.label_columns or options.id_column:
+        raise UserError(f"{place} has no columns to choose from: leave out --image-column, --text-columns, "
+                        "--label-columns and --id-column")
 
 
 def choose_columns(columns: Sequence[str], options: LoadOptions, place: str,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vector_universe.data.options import LoadOptions
 from vector_universe.data.sources.arrow_tables import ParquetTable
+from vector_universe.data.sources.columns import refuse_columns
 from vector_universe.data.sources.csv_table import CsvTable
 from vector_universe.data.sources.json_lines import JsonLines
 from vector_universe.data.sources.own_rows import is_own_schema, own_parquet_source
@@ -47,6 +48,7 @@ def files_source(paths: Sequence[Path], options: LoadOptions, *, name: str, fold
         return table_source(tables, options, name=name, folder=folder, files=tuple(paths))
     shards = [ParquetTable(path, split) for path, split in zip(paths, splits, strict=True)]
     if all(is_own_schema(shard.schema) for shard in shards):
+        refuse_columns(options, str(paths[0]))
         return own_parquet_source(shards, name=name, files=tuple(paths))
     return table_source(shards, options, name=name, folder=folder, files=tuple(paths))
 

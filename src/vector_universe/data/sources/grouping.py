@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
 from itertools import groupby
@@ -24,29 +24,29 @@ from vector_universe.data.sources.seen import digest
 ROWS_AT_ONCE = 100_000  # in memory while scattered rows are put in order
 MOST_FILES = 200  # open at once; many systems allow 1,024
 
-Rows = Callable[[], Iterator[Row | SkippedRow]]
 Group = list[Row] | SkippedRow
 
 
-def grouped_rows(first_pass: Rows, second_pass: Rows, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[Group]:
+def grouped_rows(keys: Iterator[str], rows: Iterator[Row | SkippedRow],
+                 rows_at_once: int = ROWS_AT_ONCE) -> Iterator[Group]:
     """The rows of each id as one list, ids in the order of their first appearance, rows in the order of the table.
 
     Args:
-        first_pass: starts a pass over all rows.
-        second_pass: starts another, over the same rows.
+        keys: a pass over the table, which gives the `row_key` of each row.
+        rows: another pass, begun once the first is done.
         rows_at_once: how many rows may be in memory.
     """
-    digests = np.asarray(array("Q", (digest(_key(row, number)) for number, row in enumerate(first_pass()))))
+    digests = np.asarray(array("Q", map(digest, keys)))
     starts = np.flatnonzero(np.r_[True, digests[1:] != digests[:-1]]) if len(digests) else digests
     if len(np.unique(digests[starts])) == len(starts):
-        for _, run in groupby(enumerate(second_pass()), lambda pair: _key(pair[1], pair[0])):
-            rows = [row for _, row in run]
-            yield rows[0] if isinstance(rows[0], SkippedRow) else rows  # type: ignore[misc]
+        for _, run in groupby(rows, _key):
+            group = list(run)
+            yield group[0] if isinstance(group[0], SkippedRow) else group  # type: ignore[misc]
         return
     _, first, places = np.unique(digests, return_index=True, return_inverse=True)
     appearance = first[places]  # for each row, the row at which its id appeared first
     del digests, first, places, starts
-    yield from _put_in_order(second_pass(), appearance, rows_at_once)
+    yield from _put_in_order(rows, appearance, rows_at_once)
 
 
 def _put_in_order(rows: Iterator[Row | SkippedRow], appearance: np.ndarray, rows_at_once: int) -> Iterator[Group]:
@@ -69,6 +69,12 @@ def _put_in_order(rows: Iterator[Row | SkippedRow], appearance: np.ndarray, rows
                     yield [Row(**values) for values in group]
 
 
-def _key(row: Row | SkippedRow, number: int) -> str:
-    """What rows of one example have in common; a row that names nothing is alone."""
-    return f"id {row.id}" if isinstance(row, Row) and row.named else f"row {number}"
+def row_key(id: str, number: int | None, has_image: bool) -> str:
+    """What rows of one example have in common; a row without an image is alone."""
+    return f"id {id}" if has_image else f"row {number}"
+
+
+def _key(row: Row | SkippedRow) -> str:
+    if isinstance(row, SkippedRow):
+        return row_key("", row.row, False)
+    return row_key(row.id, row.number, row.image is not None)

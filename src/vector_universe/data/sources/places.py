@@ -10,7 +10,7 @@ from vector_universe.data.images import FileSlice, ImageError, ImageSource, open
 from vector_universe.errors import UserError
 
 IMAGE_FOLDERS = ("images", "Images")
-IMAGE_ENDINGS = ("jpg", "jpeg", "png", "webp", "gif", "avif", "bmp", "tif", "tiff")
+IMAGE_ENDINGS = ("jpg", "jpeg", "png", "webp", "gif", "avif", "bmp", "tif", "tiff", "jp2", "ppm")
 DOWNLOAD = "download the images first, for instance with img2dataset, whose output is read here"
 OUTSIDE = "its path leaves the data folder (--allow-outside lets it)"
 HEADER_BYTES = 256 * 1024  # of a slice that are read to check its header

@@ -12,7 +12,7 @@ from vector_universe.data.images import ImageError, ImageSource
 from vector_universe.data.options import LoadOptions
 from vector_universe.data.skipped import SkippedRow
 from vector_universe.data.sources.columns import Columns, Row, choose_columns
-from vector_universe.data.sources.grouping import grouped_rows
+from vector_universe.data.sources.grouping import grouped_rows, row_key
 from vector_universe.data.sources.places import DOWNLOAD, Places, check_header, is_url, refuse_url
 from vector_universe.data.sources.seen import SeenIds
 from vector_universe.data.sources.source import Item, Report, Source, part_of, unreported
@@ -99,18 +99,30 @@ class Tables:
 
     def _groups(self, report: Report) -> Iterator[list[Row] | SkippedRow]:
         if not self.embedded:
-            return grouped_rows(lambda: self._rows(unreported), lambda: self._rows(report))
+            return grouped_rows(self._keys(), self._rows(report))
         return (row if isinstance(row, SkippedRow) else [row] for row in self._rows(report))
 
+    def _keys(self) -> Iterator[str]:
+        for number, table, columns, values in self._cells(unreported):
+            if isinstance(values, SkippedRow):
+                yield row_key("", number, False)
+            else:
+                id, _, image = columns.identity(number, values, table.prefix)
+                yield row_key(id, number, image is not None)
+
     def _rows(self, report: Report) -> Iterator[Row | SkippedRow]:
+        for number, table, columns, values in self._cells(report):
+            if isinstance(values, SkippedRow):
+                yield SkippedRow(values.file, number, values.reason)
+            else:
+                yield columns.row(number, values, table.split, table.prefix)
+
+    def _cells(self, report: Report) -> Iterator[tuple[int, Table, Columns, dict[str, Any] | SkippedRow]]:
         number, before, total = 0, 0, sum(table.size for table in self.tables)
         for table, columns in zip(self.tables, self.columns, strict=True):
             for values in table.rows(part_of(report, before, total)):
                 number += 1
-                if isinstance(values, SkippedRow):
-                    yield SkippedRow(values.file, number, values.reason)
-                else:
-                    yield columns.row(number, values, table.split, table.prefix)
+                yield number, table, columns, values
             before += table.size
 
     def _example(self, group: list[Row], seen: SeenIds) -> Item:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tarfile
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def tar_members(path: Path) -> Iterator[Member]:
     Raises:
         TruncatedTar: after the last whole member.
     """
-    size, first = path.stat().st_size, True
+    size, first, place = path.stat().st_size, True, os.path.abspath(path)
     try:
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
             while (member := tar.next()) is not None:
@@ -64,7 +65,7 @@ def tar_members(path: Path) -> Iterator[Member]:
                     continue
                 if member.offset_data + member.size > size:
                     raise TruncatedTar("truncated: the tar ends within it", member.name)
-                yield Member(member.name, FileSlice(str(path), member.offset_data, member.size))
+                yield Member(member.name, FileSlice(place, member.offset_data, member.size))
             file.seek(tar.offset)
             if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # `next` takes half a header for the end
                 raise TruncatedTar(BROKEN)

@@ -9,12 +9,13 @@ from typing import Any
 
 def as_text(value: Any) -> str:
     """One cell as a text with single spaces; "" for null, NaN, bytes and nested values."""
+    if isinstance(value, str):
+        return encodable(" ".join(value.split()))
     if value is None or isinstance(value, (bytes, bytearray, memoryview, Mapping, list, tuple)):
         return ""
     if isinstance(value, float) and math.isnan(value):
         return ""
-    text = value if isinstance(value, str) else str(value)
-    return encodable(" ".join(text.split()))
+    return encodable(" ".join(str(value).split()))
 
 
 def as_texts(value: Any) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from vector_universe.data.images import ImageError, encoded_bytes
 from vector_universe.data.options import LoadOptions
 from vector_universe.data.skipped import SkippedRow
-from vector_universe.data.sources.columns import ANSWER_COLUMNS, LABEL_COLUMNS, TEXT_COLUMNS, Columns
+from vector_universe.data.sources.columns import ANSWER_COLUMNS, LABEL_COLUMNS, TEXT_COLUMNS, Columns, refuse_columns
 from vector_universe.data.sources.own_rows import is_own, own_example
 from vector_universe.data.sources.places import IMAGE_ENDINGS, check_header
 from vector_universe.data.sources.seen import SeenIds
@@ -67,7 +67,7 @@ class Shards:
         seen, number = SeenIds(), 0
         before, total = 0, sum(path.stat().st_size for path in self.paths)
         for path, split in zip(self.paths, self.splits, strict=True):
-            for sample in _samples(path):
+            for sample in _samples(path, self.options.image_column):
                 if isinstance(sample, SkippedRow):
                     yield sample
                     continue
@@ -84,9 +84,12 @@ class Shards:
         if not any(named):
             return
         found: dict[str, None] = {}
-        for sample in islice(_samples(self.paths[0]), LOOKED_AT):
+        for sample in islice(_samples(self.paths[0], self.options.image_column), LOOKED_AT):
             if isinstance(sample, Sample):
-                found |= dict.fromkeys(chain(sample.members, _values(sample)))
+                values = _values_or_none(sample)
+                if is_own(values):
+                    refuse_columns(self.options, str(self.paths[0]))
+                found |= dict.fromkeys(chain(sample.members, values))
         for column in named:
             if column is not None and column not in found:
                 raise UserError(f"{self.paths[0]} has no column {column!r}: its columns are {', '.join(found)}")
@@ -121,8 +124,11 @@ def _first(values: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name in values)[:1]
 
 
-def _samples(path: Path) -> Iterator[Sample | SkippedRow]:
-    """Neighbouring members of one key together; what a damaged tar holds up to there, then one row about the rest."""
+def _samples(path: Path, wanted: str | None) -> Iterator[Sample | SkippedRow]:
+    """Neighbouring members of one key together; what a damaged tar holds up to there, then one row about the rest.
+
+    Of members that are neither images nor texts only those with the ending `wanted` are told of.
+    """
     key = ""
     members: dict[str, Member] = {}
     cut: TruncatedTar | None = None
@@ -130,11 +136,13 @@ def _samples(path: Path) -> Iterator[Sample | SkippedRow]:
         for member in tar_members(path):
             name = encodable(member.name.removeprefix("./"))
             found, ending = _key(name)
+            if found.rpartition("/")[2] == "":
+                continue  # a hidden file
             if found != key:
                 if members:
                     yield Sample(key, members)
                 key, members = found, {}
-            if ending in IMAGE_ENDINGS or ending in TEXT_ENDINGS or "." in ending:
+            if ending in IMAGE_ENDINGS or ending in TEXT_ENDINGS or ending == wanted:
                 members[ending] = Member(name, member.place)
     except TruncatedTar as error:
         cut = error
@@ -150,6 +158,13 @@ def _key(name: str) -> tuple[str, str]:
     folder, slash, base = name.rpartition("/")
     stem, _, ending = base.partition(".")
     return folder + slash + stem, ending.lower()
+
+
+def _values_or_none(sample: Sample) -> dict[str, Any]:
+    try:
+        return _values(sample)
+    except ValueError:
+        return {}
 
 
 def _values(sample: Sample) -> dict[str, Any]:
