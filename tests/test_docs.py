@@ -73,6 +73,17 @@ def test_the_commands_and_the_code_for_sources_run(small_folder: Path, small_run
     assert "hash key" in capsys.readouterr().out
 
 
+def test_the_commands_for_splits_run(small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                     capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(small_folder, tmp_path / "pictures")
+    monkeypatch.chdir(tmp_path)
+    block = re.search(r"## Splits\n.*?```sh\n(.*?)```", (ROOT / "docs" / "data.md").read_text(), re.DOTALL)
+    assert block is not None
+    for line in block[1].splitlines():
+        main(shlex.split(line)[1:])
+    assert "60 images" in capsys.readouterr().out
+
+
 def test_the_commands_for_burnt_in_text_run(small_folder: Path, small_run: Path, tmp_path: Path,
                                             monkeypatch: pytest.MonkeyPatch,
                                             capsys: pytest.CaptureFixture[str]) -> None:

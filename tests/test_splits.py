@@ -68,7 +68,8 @@ def channels(tmp_path):
 
 
 def test_a_channel_is_never_in_two_splits(channels):
-    dataset = load_dataset(channels, LoadOptions(group="channel"))
+    with pytest.warns(UserWarning, match=r"of 40 images .* moved to another split, to keep equal channel on one side"):
+        dataset = load_dataset(channels, LoadOptions(group="channel"))
     sides = defaultdict(set)
     for example in dataset:
         sides[example.metadata["channel"]].add(example.split)
@@ -90,5 +91,8 @@ def test_copies_are_kept_in_the_test_split(tmp_path):
     (tmp_path / "metadata.csv").write_text("\n".join(
         [text[0] + ",split", text[1] + ",train", text[2] + ",test", text[3] + ",train"]))
     assert [example.split for example in load_dataset(tmp_path)] == ["train", "test", "train"]
-    kept = load_dataset(tmp_path, LoadOptions(group_duplicates=True))
+    seen = []
+    with pytest.warns(UserWarning, match="1 of 3 images .* moved to another split, to keep copies on one side"):
+        kept = load_dataset(tmp_path, LoadOptions(group_duplicates=True), lambda *progress: seen.append(progress))
+    assert seen[-3:] == [(1, 3), (2, 3), (3, 3)]
     assert [example.split for example in kept] == ["test", "test", "train"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 from vector_universe.data.dataset import ImageTextDataset
@@ -37,4 +38,5 @@ def load_dataset(source: str | Path, options: LoadOptions = DEFAULT, report: Rep
     if options.group is None and not options.group_duplicates:
         return dataset
     from vector_universe.data.splits import keep_together
-    return keep_together(dataset, options)
+    done = count(1)
+    return keep_together(dataset, options, lambda _: report(next(done), len(dataset)))

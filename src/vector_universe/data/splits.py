@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -69,7 +70,7 @@ def splits_of_groups(splits: Sequence[str], values: Sequence[str | None], copies
 
 def keep_together(dataset: ImageTextDataset, options: LoadOptions,
                   advance: Callable[[int], None] | None = None) -> ImageTextDataset:
-    """The data set with its splits as `options.group` and `options.group_duplicates` ask.
+    """The data set with its splits as `options.group` and `options.group_duplicates` ask; warns of how many moved.
 
     Raises:
         UserError: no row has the column.
@@ -87,5 +88,11 @@ def keep_together(dataset: ImageTextDataset, options: LoadOptions,
     copies = list(range(len(dataset)))
     if options.group_duplicates:
         copies = duplicate_groups((example.image for example in dataset), advance=advance)
-    before = dataset.table["split"]
-    return dataset.with_splits(splits_of_groups(list(before), values, copies))
+    before = list(dataset.table["split"])
+    splits = splits_of_groups(before, values, copies)
+    if moved := sum(old != new for old, new in zip(before, splits, strict=True)):
+        what = " and ".join([f"equal {options.group}"] * (options.group is not None)
+                            + ["copies"] * options.group_duplicates)
+        warnings.warn(f"{moved} of {len(splits)} images of {dataset.name} were moved to another split, to keep {what} "
+                      "on one side", stacklevel=2)
+    return dataset.with_splits(splits)
