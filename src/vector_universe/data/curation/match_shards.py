@@ -15,11 +15,11 @@ import pyarrow as pa
 
 from vector_universe.data.curation.matching import Matcher
 from vector_universe.data.curation.pairs import keys_of, texts_of
-from vector_universe.data.curation.queries import read_queries
+from vector_universe.data.curation.queries import read_written
 from vector_universe.data.curation.runs import Matches, Run, join, write_run
 from vector_universe.data.curation.shards import Columns, Unit, read
 
-RUN_ROWS = 1 << 18
+RUN_ROWS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ def matches_of(batch: pa.RecordBatch, columns: Columns, matcher: Matcher, seed: 
     """The rows of a batch that match a query, by their places in it."""
     texts = texts_of(batch, columns)
     pairs, queries = matcher.match(texts.texts, texts.rows)
-    rows, starts = np.unique(pairs, return_index=True)
+    starts = np.flatnonzero(np.diff(pairs, prepend=-1))
+    rows = pairs[starts]
     keys = keys_of(batch, columns, seed)[rows]
     return Matches(keys, rows.astype(np.uint32), np.append(starts, len(queries)), queries)
 
@@ -98,5 +99,5 @@ def _runs_of_rows(unit: Unit, columns: Columns, matcher: Matcher, seed: int) -> 
 
 @lru_cache(maxsize=1)  # one automaton a process, for all its units
 def _matcher(list_file: Path, written_ns: int, substring: bool) -> tuple[Matcher, int]:
-    queries = read_queries(list_file)
+    queries = read_written(list_file)
     return Matcher(queries, substring), len(queries)

@@ -36,9 +36,12 @@ def texts_of(batch: pa.RecordBatch, columns: Columns) -> Texts:
             numbers = pc.list_parent_indices(column).to_numpy(zero_copy_only=False)
             column = pc.list_flatten(column)
         column = column.cast(pa.string())
-        there = pc.fill_null(pc.greater(pc.binary_length(column), 0), False)
-        texts.append(column.filter(there))
-        rows.append(numbers[there.to_numpy(zero_copy_only=False)])
+        lengths = pc.binary_length(column)
+        if column.null_count or not pc.all(pc.greater(lengths, 0), min_count=0).as_py():
+            there = pc.fill_null(pc.greater(lengths, 0), False)
+            column, numbers = column.filter(there), numbers[there.to_numpy(zero_copy_only=False)]
+        texts.append(column)
+        rows.append(numbers)
     if len(texts) == 1:
         return Texts(texts[0], rows[0])
     order = np.argsort(np.concatenate(rows), kind="stable")

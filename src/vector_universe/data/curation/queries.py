@@ -33,6 +33,11 @@ def read_queries(path: Path) -> list[str]:
     return queries
 
 
+def read_written(path: Path) -> list[str]:
+    """The list that `write_queries` wrote."""
+    return path.read_text(encoding="utf-8").splitlines()
+
+
 def write_queries(path: Path, queries: Sequence[str]) -> None:
     """One query a line, for people to read and edit."""
     replace_text(path, "".join(f"{query}\n" for query in queries))

@@ -16,7 +16,7 @@ import numpy as np
 from vector_universe.data.curation.build_list import build_queries
 from vector_universe.data.curation.config import CurationConfig
 from vector_universe.data.curation.match_shards import match_unit, matched
-from vector_universe.data.curation.queries import read_queries, write_queries
+from vector_universe.data.curation.queries import read_queries, read_written, write_queries
 from vector_universe.data.curation.report import QueryTable, write_report
 from vector_universe.data.curation.select_pairs import select
 from vector_universe.data.curation.shards import Columns, Unit, find_columns, find_shards, units_of
@@ -115,7 +115,7 @@ def _run(out: Path, work: Path, units: Sequence[Unit], columns: Columns, config:
         raise RuntimeError("the pairs written are not the pairs chosen")  # a fault of ours, never silent
     with np.load(work / "counts.npz") as counts:
         duplicates = int(counts["duplicates"])
-    table = QueryTable(read_queries(list_file), selection.counts, kept, charged)
+    table = QueryTable(read_written(list_file), selection.counts, kept, charged)
     result = Curation(rows=sum(unit.rows for unit in left), duplicates=duplicates,
                       matched=sum(run.pairs for unit in left for run in unit.runs) - duplicates,
                       kept=int(charged.sum()), queries=len(table.queries),

@@ -14,7 +14,7 @@ from vector_universe.data.curation.match_shards import Matched
 from vector_universe.data.curation.runs import CELLS, Matches, Run, join
 from vector_universe.data.curation.selection import Selection, equal_keys
 
-RANGE_PAIRS = 400_000  # in memory at once
+RANGE_PAIRS = 200_000  # in memory at once
 SAVE_SECONDS = 5.0
 
 

@@ -72,17 +72,22 @@ class Selection:
             return
         places = preference(self.counts)
         by_place = np.argsort(places)
-        asked = places[pairs.queries]
-        first = by_place[np.minimum.reduceat(asked, pairs.starts[:-1])]
+        first = by_place[np.minimum.reduceat(places[pairs.queries], pairs.starts[:-1])]
         sure = self.counts[first] <= self.cap  # a tail never fills up
         self.charged += np.bincount(first[sure], minlength=len(self.counts))
-        open_ = np.maximum.reduceat((self.charged < self.cap)[pairs.queries], pairs.starts[:-1]) & ~sure
-        self._in_turn(pairs, asked, np.flatnonzero(open_), by_place)
+        some_room = np.maximum.reduceat((self.charged < self.cap)[pairs.queries], pairs.starts[:-1])
+        self._in_turn(pairs.take(np.flatnonzero(some_room & ~sure)), places, by_place)
 
-    def _in_turn(self, pairs: Matches, asked: np.ndarray, numbers: np.ndarray, by_place: np.ndarray) -> None:
+    def _in_turn(self, pairs: Matches, places: np.ndarray, by_place: np.ndarray) -> None:
         room = (self.cap - self.charged)[by_place].tolist()
-        for number in numbers.tolist():
-            for place in sorted(asked[pairs.starts[number]:pairs.starts[number + 1]].tolist()):
+        lengths = np.diff(pairs.starts)
+        asked = np.repeat(np.arange(len(lengths)) * len(room), lengths) + places[pairs.queries]
+        asked.sort()  # by rank of the pairs, and for each pair by its own order
+        asked %= len(room)
+        turns, end = asked.tolist(), 0
+        for number, length in enumerate(lengths.tolist()):
+            start, end = end, end + length
+            for place in turns[start:end]:
                 if room[place]:
                     room[place] -= 1
                     if not room[place]:

@@ -20,7 +20,7 @@ PARQUET, JSON_LINES, CSV = (".parquet",), (".jsonl", ".ndjson", ".json"), (".csv
 TEXTS, IDS = ("title", "caption", "text", "texts"), ("id", "key")
 IMAGES = ("file_name", "filename", "image", "image_path", "path", "url")
 UNIT_ROWS = 1_000_000  # row groups of one Parquet file are worked on in parts of about so many rows
-ROWS, BLOCK = 8192, 1 << 22  # read at once: rows of Parquet, bytes of lines
+ROWS, BLOCK = 1 << 15, 1 << 22  # read at once: most rows of Parquet, about so many bytes of any file
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,9 @@ def read(unit: Unit, columns: Sequence[str] | None = None) -> Iterator[pa.Record
             assert unit.groups is not None
             with _parquet(unit.path) as file:
                 _require(unit.path, file.schema_arrow.names, columns)
-                yield from file.iter_batches(ROWS, list(range(*unit.groups)),
-                                             None if columns is None else list(columns), use_threads=False)
+                groups = list(range(*unit.groups))
+                chosen = None if columns is None else list(columns)
+                yield from file.iter_batches(_rows_at_once(file.metadata, groups), groups, chosen, use_threads=False)
         elif suffix in JSON_LINES:
             yield from _read_json_lines(unit.path, columns)
         else:
@@ -212,11 +213,18 @@ def _require(path: str, names: Sequence[str], columns: Sequence[str] | None) -> 
 
 def _parquet(path: str) -> Any:
     try:
-        return pa.parquet.ParquetFile(path)
+        return pa.parquet.ParquetFile(path, buffer_size=1 << 20)  # without, a whole column of a row group is read
     except (pa.ArrowInvalid, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise UserError(f"{path} is no Parquet file that can be read ({_one_line(error)})") from None
+
+
+def _rows_at_once(metadata: Any, groups: Sequence[int]) -> int:
+    """Fewer where there are pictures in the rows."""
+    parts = [metadata.row_group(group) for group in groups]
+    row_bytes = sum(part.total_byte_size for part in parts) / max(1, sum(part.num_rows for part in parts))
+    return max(1, min(ROWS, int(4 * BLOCK / max(row_bytes, 1))))
 
 
 def _is_string(kind: pa.DataType) -> bool:

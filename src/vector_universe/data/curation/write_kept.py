@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from vector_universe.data.curation.match_shards import matched
-from vector_universe.data.curation.queries import read_queries
+from vector_universe.data.curation.queries import read_written
 from vector_universe.data.curation.selection import charges
 from vector_universe.data.curation.shards import Unit, read
 from vector_universe.errors import UserError
@@ -129,4 +129,4 @@ class _Writer:
 @lru_cache(maxsize=1)  # once a process, for all its units
 def _selection(work: Path, written_ns: int, list_file: Path) -> tuple[np.ndarray, np.ndarray, pa.Array]:
     with np.load(work / "counts.npz") as counts, np.load(work / "selection.npz") as selection:
-        return counts["counts"], selection["thresholds"], pa.array(read_queries(list_file), pa.string())
+        return counts["counts"], selection["thresholds"], pa.array(read_written(list_file), pa.string())
