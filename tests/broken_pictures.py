@@ -1,4 +1,4 @@
-"""Files that are no pictures, or no longer: twelve ways in which data sets are broken, and what is to be said of each."""
+"""Files that are no pictures, or no longer: twelve ways in which data sets are broken, and what each is called."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def encoded(picture: Image.Image, format: str = "PNG", **options: object) -> byt
 
 def png(width: int, height: int, pixels: bytes, *, depth: int = 8, colour: int = 2,
         more: tuple[tuple[bytes, bytes], ...] = (), checksum: int = 0) -> bytes:
-    """A PNG from its parts: rows of pixels with their filter bytes, and chunks before them; `checksum` spoils theirs."""
+    """A PNG from its parts: rows of pixels with their filter bytes, chunks before them; `checksum` spoils PLTE's."""
     def chunk(kind: bytes, body: bytes, spoil: int = 0) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body) ^ spoil)
 

@@ -13,6 +13,7 @@ from vector_universe.data.decode_ahead import decode_ahead
 from vector_universe.data.framing import Framing
 from vector_universe.data.images import ImageError
 from vector_universe.models import precision
+from vector_universe.models.dual_encoder import normalise
 
 TEXTS = ["a photo of a cat", "dog", "", "one two three four"]
 
@@ -116,3 +117,31 @@ def test_no_more_than_two_batches_are_decoded_ahead():
         assert 4 * handed_out <= CountingFraming.framed <= 4 * (handed_out + 2)
     batches.close()
     assert CountingFraming.framed <= 28
+
+
+def test_pixels_are_normalised_channel_by_channel():
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 5, 3), np.uint8)
+    mean, std = (0.1, 0.5, 0.7), (0.2, 0.25, 0.5)
+    found = normalise(torch.from_numpy(pixels), mean, std)
+    assert found.is_contiguous()
+    for channel in range(3):
+        wanted = (pixels[..., channel] / 255 - mean[channel]) / std[channel]
+        np.testing.assert_allclose(found[:, channel], wanted, atol=1e-6)
+
+
+def test_exact_decoding_is_the_models_and_stays_so(clip, tmp_path):
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (700, 700, 3), np.uint8))
+    before, fingerprint = clip.embed_images([noise]), clip.fingerprint()
+    clip.config.image_exact = True
+    try:
+        exact = clip.embed_images([noise])
+        assert clip.framing.exact
+        assert clip.fingerprint() != fingerprint
+        clip.save_pretrained(tmp_path)
+        again = DualEncoder.from_pretrained(tmp_path)
+    finally:
+        clip.config.image_exact = False
+    assert clip.fingerprint() == fingerprint
+    assert not np.array_equal(exact, before)
+    assert again.framing.exact
+    np.testing.assert_allclose(again.embed_images([noise]), exact, atol=1e-6)

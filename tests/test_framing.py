@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
@@ -17,6 +19,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 from tests.pretrained import save_tiny
 from vector_universe import DualEncoder, UserError
 from vector_universe.data import Framing
+from vector_universe.data.resize import RESAMPLING, resize
 from vector_universe.models.preprocessing import framing_by_kind, framing_from_processor
 
 SHAPES = [(640, 360), (401, 533), (90, 90), (1500, 2000), (100, 700), (225, 224)]
@@ -44,6 +47,19 @@ def test_pixels_are_those_of_the_processor(processor):
         assert np.abs(ours - theirs).mean() < 0.6, shape  # of 255
     assert framing.mean == pytest.approx(processor.image_mean)
     assert framing.std == pytest.approx(processor.image_std)
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 120), st.integers(1, 120),
+       st.sampled_from(list(RESAMPLING)))
+def test_pictures_are_resampled_as_by_pillow(width, height, new_width, new_height, resampling):
+    image = picture(width, height) if min(width, height) > 4 else Image.effect_noise((width, height), 99).convert("RGB")
+    wanted = np.asarray(image.resize((new_width, new_height), RESAMPLING[resampling])).astype(int)
+    found = resize(image, new_width, new_height, resampling)
+    assert found.dtype == np.uint8
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() <= 2  # both round between the passes
+    assert np.abs(found - wanted).mean() <= 0.1
 
 
 @pytest.mark.parametrize("fit", ["crop", "stretch", "pad"])

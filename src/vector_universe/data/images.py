@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 import stat
 import warnings
 from dataclasses import dataclass
@@ -121,8 +122,10 @@ def open_image(source: ImageSource) -> Image.Image:
         image = Image.open(opened, formats=FORMATS)
     except UnidentifiedImageError:
         raise ImageError("not an image") from None
-    except Image.DecompressionBombError:  # Pillow's own limit lies above ours
-        raise ImageError(f"too large (over {MAX_PIXELS:,} pixels)") from None
+    except Image.DecompressionBombError as error:  # Pillow's own limit lies above ours; it says how many there are
+        pixels = re.search(r"\((\d+) pixels", str(error))
+        found = f"{int(pixels[1]):,} pixels, " if pixels else ""
+        raise ImageError(f"too large ({found}limit {MAX_PIXELS:,})") from None
     except Exception as error:  # of a damaged file: OSError, struct.error, MemoryError, RecursionError…
         raise ImageError(f"unreadable header ({few_words(error)})") from None
     width, height = image.size

@@ -12,7 +12,7 @@ BY_TORCH = ("bilinear", "bicubic")
 
 
 def resize(picture: Image.Image, width: int, height: int, resampling: str) -> np.ndarray:
-    """An RGB picture resampled, uint8 (height, width, 3); by either library the same to one grey level.
+    """An RGB picture resampled, uint8 (height, width, 3); by either library the same to a grey level, rarely two.
 
     Args:
         picture: RGB.
@@ -25,7 +25,8 @@ def resize(picture: Image.Image, width: int, height: int, resampling: str) -> np
         return np.asarray(picture.resize((width, height), RESAMPLING[resampling]))
     from torch import from_numpy
     from torch.nn.functional import interpolate
-    # The batch axis first: it leaves the strides of "channels last", for which torch has its fast code.
-    pixels_1CHW = from_numpy(np.array(picture)[None]).permute(0, 3, 1, 2)
+    # torch adds the batch axis, before the channels are moved: numpy's has no stride, which hides the order of memory
+    # ("channels last") for which torch has its fast code.
+    pixels_1CHW = from_numpy(np.array(picture))[None].permute(0, 3, 1, 2)
     resized_1CHW = interpolate(pixels_1CHW, (height, width), mode=resampling, antialias=True)
     return resized_1CHW[0].permute(1, 2, 0).numpy()

@@ -94,7 +94,7 @@ def example_queries(items: Sequence[Item]) -> list[str]:
 
 def _unique(dataset: ImageTextDataset) -> Iterator[Example]:
     seen: set[str] = set()
-    for example in dataset:
+    for example in map(dataset.__getitem__, range(len(dataset))):
         if example.id in seen:
             raise UserError(f"two items of the data set share the id {example.id!r}: ids must be unique")
         seen.add(example.id)

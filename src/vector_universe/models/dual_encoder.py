@@ -179,10 +179,7 @@ class DualEncoder(PreTrainedModel):
 
     def normalise_pixels(self, pixels: Tensor) -> Tensor:
         """uint8 (B, S, S, 3) → float (B, 3, S, S), by the model's own mean and standard deviation."""
-        mean, std = (torch.tensor(values, device=pixels.device).view(3, 1, 1)
-                     for values in (self.config.image_mean, self.config.image_std))
-        # Channels apart while they are bytes, then in place: half the time of doing it in floats.
-        return pixels.permute(0, 3, 1, 2).contiguous().float().div_(255).sub_(mean).div_(std)
+        return normalise(pixels, self.config.image_mean, self.config.image_std)
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids and attention mask (B, L), padded to the longest text of the batch alone, or as trained."""
@@ -339,6 +336,13 @@ class DualEncoder(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         initialise(module, self.config)
+
+
+def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """uint8 (B, S, S, 3) → float (B, 3, S, S), by the mean and standard deviation of each channel."""
+    mean_311, std_311 = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (mean, std))
+    # Channels are moved while they are bytes, and floats changed in place by two numbers: half the time.
+    return pixels.permute(0, 3, 1, 2).contiguous().float().mul_(1 / (255 * std_311)).sub_(mean_311 / std_311)
 
 
 AutoConfig.register(DualEncoderConfig.model_type, DualEncoderConfig)  # lets AutoTokenizer read a folder of ours

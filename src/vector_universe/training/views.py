@@ -74,7 +74,7 @@ class ImageViews:
         if self.colour:
             _recolour(bytes_BCHW, chosen, self.colour)
         mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (framing.mean, framing.std))
-        pixels_BCHW = bytes_BCHW.div_(255).sub_(mean).div_(std)
+        pixels_BCHW = bytes_BCHW.mul_(1 / (255 * std)).sub_(mean / std)  # bit for bit as `normalise` does it
         return _gentle(pixels_BCHW, chosen) if self.kind == "gentle" else pixels_BCHW
 
     def _square(self, chosen: dict[str, float], frame: np.ndarray, size: int) -> np.ndarray:
