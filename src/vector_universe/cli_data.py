@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,14 +30,35 @@ def read_data(source: str, options: LoadOptions) -> ImageTextDataset:
 
 @dataclass(frozen=True)
 class Check:
-    """Look for what spoils a training run: broken images, duplicates across splits, damaged texts. One HTML report."""
+    """Look for what spoils a training run: broken images, duplicates across splits, damaged texts. One HTML report.
+
+    Exit code: 0 without an error or a warning, 1 with one (for CI), 2 when the data cannot be used at all.
+    """
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
     """The data, as for `vu train`."""
+    out: Path | None = None
+    """Folder for report.html and report.json; unset: check-NAME, after the data's name."""
+    batch_size: int = 128
+    """Of training: how many false negatives a batch will hold depends on it."""
+    max_tokens: int = 77
+    """How many tokens of a text the model reads."""
+    json: bool = False
+    """Print report.json instead of a table."""
     load: Options = field(default_factory=LoadOptions)
 
     def run(self) -> None:
-        raise NotImplementedError
+        from vector_universe.data.doctor import check_data, folder_for, print_findings
+        dataset = read_data(self.data, self.load)
+        out = self.out or folder_for(dataset)
+        report = check_data(dataset, out, self.batch_size, self.max_tokens, quiet=self.json)
+        if self.json:
+            print(json.dumps(report.to_json(), ensure_ascii=False, indent=1))
+        else:
+            print(f"{report.verdict}\n{report.summary}")
+            print_findings(report.findings)
+            print(f"report: {out / 'report.html'}")
+        sys.exit(report.exit_code)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vector_universe.folders import replace_text
+from vector_universe.page import html_page
 from vector_universe.training.history import History, Points, read_history
 from vector_universe.training.plots import Curve, Mark, draw
 
@@ -18,32 +19,6 @@ STARVED = 0.25  # share of the time spent waiting for data: above it, data is th
 LEARNED = 3.0  # times chance: validation recall below it is hardly more than luck
 TELLING = 0.2  # recall@10 that chance alone gives: above it, there are too few pictures to tell anything
 BOTH_WAYS = {"image_to_text", "text_to_image"}  # the parts of InfoNCE, whose loss at chance is ln B
-
-STYLE = """
-:root { color-scheme: light dark; --ground: #fff; --panel: #f6f7f9; --ink: #1d2329; --quiet: #5a6570; --grid: #d5dae0;
-  --warning: #c2410c; --recovered: #15803d; --series-0: #1d6fb8; --series-1: #c8690a; --series-2: #7a4fc0;
-  --series-3: #0f8f7e; --series-4: #b83280; }
-@media (prefers-color-scheme: dark) { :root { --ground: #14181d; --panel: #1c2229; --ink: #e6eaee; --quiet: #9aa6b2;
-  --grid: #38424d; --warning: #fb923c; --recovered: #4ade80; --series-0: #63b0f4; --series-1: #f5a54a;
-  --series-2: #b79cf5; --series-3: #46d3bf; --series-4: #f27fc0; } }
-body { margin: 0 auto; max-width: 76rem; padding: 2rem 1.25rem 4rem; background: var(--ground); color: var(--ink);
-  font: 16px/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .75rem; } h2 { font-size: 1.15rem; margin: 2.25rem 0 .75rem; }
-.verdict { font-size: 1.1rem; margin: 0; max-width: 60rem; } .quiet { color: var(--quiet); }
-.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(26rem, 100%), 1fr)); gap: 1rem;
-  margin: 1.75rem 0 0; }
-figure { margin: 0; padding: .9rem 1rem .6rem; background: var(--panel); border-radius: .6rem; }
-figcaption { color: var(--quiet); font-size: .875rem; margin-bottom: .4rem; min-height: 2.6em; }
-figcaption b { display: block; color: var(--ink); font-size: 1rem; }
-svg { display: block; width: 100%; height: auto; font-family: inherit; }
-svg * { stroke-linejoin: round; }
-.warning { color: var(--warning); } .recovered { color: var(--recovered); }
-ol { margin: 0; padding-left: 1.5rem; } li { margin: .3rem 0; } li b { font-weight: 600; }
-table { border-collapse: collapse; font-size: .925rem; width: 100%; max-width: 44rem; }
-th, td { text-align: left; padding: .25rem 1rem .25rem 0; border-bottom: 1px solid var(--grid); font-weight: normal;
-  vertical-align: top; }
-th { color: var(--quiet); width: 40%; } td { font-family: ui-monospace, monospace; font-size: .875rem; }
-"""
 
 
 def write_curves(run_path: Path) -> Path:
@@ -82,16 +57,7 @@ def _page(history: History, name: str) -> str:
     last_step = max((int(record["step"]) for record in history.steps), default=None)
     figures = "\n".join(_figure(*plot, marks, last_step) for plot in _plots(history))
     title = f"Trained on {history.summary}" if history.summary else "A training run"
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(name)}: how training went</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>{escape(title)}</h1>
+    return html_page(f"{name}: how training went", f"""<h1>{escape(title)}</h1>
 <p class="verdict"><b>{escape(first)}</b> {escape(" ".join(others))}</p>
 <div class="plots">
 {figures}
@@ -101,10 +67,7 @@ def _page(history: History, name: str) -> str:
 <table>
 {_settings(history.config)}
 </table>
-<p class="quiet">Run {escape(name)}. The figures behind the plots are in metrics.jsonl.</p>
-</body>
-</html>
-"""
+<p class="quiet">Run {escape(name)}. The figures behind the plots are in metrics.jsonl.</p>""")
 
 
 def _plots(history: History) -> list[tuple[str, str, list[Curve], bool]]:

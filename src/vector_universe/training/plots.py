@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -10,15 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from vector_universe.page import INK, RECOVERED, SERIES, WARNING, plot_style, svg_for_a_page
+
 MOST_POINTS = 1000  # of a curve: a screen is not wider
 SMOOTH_ABOVE = 100  # points: from here on a curve that jumps from batch to batch gets its running mean
 SMOOTHED_SHARE = 0.02  # of the points are in one mean
-
-# matplotlib writes plain colours alone; these stand for those that the page chooses, light or dark.
-INK, GRID, WARNING, RECOVERED = "#010101", "#020202", "#030303", "#040404"
-SERIES = ("#050505", "#060606", "#070707", "#080808", "#090909")
-PAGE_COLOURS = {INK: "currentColor", GRID: "var(--grid)", WARNING: "var(--warning)", RECOVERED: "var(--recovered)"} | {
-    colour: f"var(--series-{number})" for number, colour in enumerate(SERIES)}
 
 
 @dataclass(frozen=True)
@@ -65,12 +60,7 @@ def draw(title: str, curves: Sequence[Curve], marks: Sequence[Mark] = (), zero: 
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
-    style: Any = {
-        "svg.fonttype": "none", "svg.hashsalt": title, "text.parse_math": False, "font.size": 10,
-        "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.edgecolor": GRID,
-        "grid.color": GRID, "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False,
-        "legend.frameon": False, "ytick.left": False, "axes.formatter.useoffset": False}
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context(plot_style(title)):
         figure = Figure(figsize=(6.2, 3.0), layout="constrained")
         canvas = FigureCanvasSVG(figure)
         axes = figure.add_subplot()
@@ -102,7 +92,7 @@ def draw(title: str, curves: Sequence[Curve], marks: Sequence[Mark] = (), zero: 
                           handlelength=1.6, columnspacing=1.2)
         svg = StringIO()
         canvas.print_svg(svg, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _for_a_page(svg.getvalue())
+    return svg_for_a_page(svg.getvalue())
 
 
 def thinned(steps: Sequence[float], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -136,14 +126,3 @@ def _plot(axes: Any, curve: Curve, colour: str, place: int) -> None:
         values = np.asarray(curve.values, float)
     axes.plot(*thinned(curve.steps, values.tolist()), color=colour, linewidth=width, marker=marker, markersize=3.5,
               label=curve.label, zorder=order)
-
-
-def _for_a_page(svg: str) -> str:
-    svg = svg[svg.index("<svg"):]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", svg)  # nothing refers to these, and they are the same in each plot
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r'\1 aria-hidden="true"', svg, count=1)
-    svg = re.sub(r'font-family: [^;"]*; ', "", svg)
-    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # it would hold for the whole page
-    return re.sub(r"#0[1-9]0[1-9]0[1-9]", lambda found: PAGE_COLOURS.get(found[0], found[0]), svg)
