@@ -7,15 +7,20 @@ import json
 import re
 import tarfile
 
+import datasets
+import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
 
 from tests import formats
 from tests.formats import add_member, picture
 from vector_universe import UserError, load_dataset
 from vector_universe.data import ImageError, LoadOptions, stream_examples
 from vector_universe.data.images import open_image
+from vector_universe.data.sources import hugging_face
 from vector_universe.data.sources.places import DOWNLOAD, OUTSIDE
 
 USUAL = LoadOptions()
@@ -120,7 +125,7 @@ def test_rows_without_an_image_or_with_a_broken_one(tmp_path):
         {"image": {"bytes": picture("red"), "path": "f.png"}, "text": None},
         {"image": {"bytes": None, "path": "../g.png"}, "text": "seven"}])
     assert skipped(table) == [
-        ("", 2, "no image"), ("", 3, "no image"), ("d.png", 4, NO_IMAGE), ("a.png", 5, "duplicate id"),
+        ("2", 2, "no image"), ("3", 3, "no image"), ("d.png", 4, NO_IMAGE), ("a.png", 5, "duplicate id"),
         ("f.png", 6, "no text and no label"), ("../g.png", 7, OUTSIDE)]
 
 
@@ -137,12 +142,13 @@ def test_ids_that_occur_twice(tmp_path):
 def test_json_lines_with_broken_ones(tmp_path):
     (tmp_path / "a.png").write_bytes(picture("red"))
     (tmp_path / "t.jsonl").write_text('{"image": "a.png", "text": "one \\ud800"}\n\n{"image": \n[1]\n'
-                                      '{"text": "two"}\n' + "[" * 100_000 + "\n")
+                                      '{"text": "two"}\n{"image": {"bytes": "aGk="}, "text": "three"}\n'
+                                      + "[" * 100_000 + "\n")
     data = load_dataset(tmp_path / "t.jsonl")
     assert [e.texts for e in data] == [["one ?"]]
     assert [(row.file, row.row, row.reason.partition(" (")[0]) for row in data.skipped] == [
         ("t.jsonl", 2, "not a line of JSON"), ("t.jsonl", 3, "not a JSON object"), ("", 4, "no file name"),
-        ("t.jsonl", 5, "not a line of JSON")]
+        ("", 5, "no file name"), ("t.jsonl", 6, "not a line of JSON")]
 
 
 @pytest.mark.parametrize(("content", "line"), [
@@ -280,18 +286,29 @@ def test_folders_that_say_too_much(tmp_path):
                                                   "one kind")
 
 
-@pytest.mark.parametrize(("raised", "line"), [
-    ("DatasetNotFoundError", "no/such is no file or folder here, and no data set on the Hugging Face Hub that you may "
-     "read: see to its spelling"),
-    ("ConnectionError", "no/such is no file or folder here, and the Hugging Face Hub cannot be reached (why)"),
-    ("ValueError", "the data set no/such of the Hugging Face Hub cannot be loaded (why)")])
-def test_data_sets_that_the_hub_does_not_give(monkeypatch, raised, line):
-    import datasets
-    error = {"DatasetNotFoundError": datasets.exceptions.DatasetNotFoundError}.get(raised) or __builtins__[raised]
+NOT_THERE = ("no/such is no file or folder here, and no data set on the Hugging Face Hub that you may read: check the "
+             "name, or `hf auth login`")
 
+
+@pytest.mark.parametrize(("error", "line"), [
+    (datasets.exceptions.DatasetNotFoundError("why\nand more"), NOT_THERE),
+    (ValueError("why\nand more"), "the data set no/such of the Hugging Face Hub cannot be loaded (why)")])
+def test_data_sets_that_the_hub_does_not_give(monkeypatch, error, line):
     def fail(name):
-        raise error("why\nand more")
+        raise error
+    monkeypatch.setattr(hugging_face, "look_at_hub", lambda name: "")
     monkeypatch.setattr(datasets, "load_dataset", fail)
+    assert refused("no/such") == line
+
+
+@pytest.mark.parametrize(("error", "line"), [
+    (HfHubHTTPError("404", response=httpx.Response(404, request=httpx.Request("GET", "https://hub"))), NOT_THERE),
+    (httpx.ConnectError("no name\nand more"), "no/such is no file or folder here, and the Hugging Face Hub cannot be "
+     "reached (no name)")])
+def test_a_hub_that_has_no_such_data_set_or_is_not_there(monkeypatch, error, line):
+    def fail(api, name, timeout):
+        raise error
+    monkeypatch.setattr(HfApi, "dataset_info", fail)
     assert refused("no/such") == line
 
 

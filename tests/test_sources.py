@@ -17,6 +17,7 @@ from tests import formats
 from tests.formats import ITEMS, add_member, loaded, picture
 from vector_universe import UserError, load_dataset
 from vector_universe.data import Example, FileSlice, LoadOptions, SkippedRow, arrow_spool, stream_examples
+from vector_universe.data.sources import hugging_face
 from vector_universe.data.sources.columns import Row
 from vector_universe.data.sources.grouping import grouped_rows
 from vector_universe.data.sources.seen import SeenIds
@@ -56,6 +57,16 @@ def test_a_binary_column_with_ids_in_another(tmp_path):
     source = formats.write_parquet_of_bytes(tmp_path / "data")
     assert loaded(load_dataset(source, LoadOptions(id_column="name"))) == EXPECTED
     assert [example.id for example in load_dataset(source)] == ["1", "2", "3", "4"]
+
+
+def test_what_img2dataset_writes(tmp_path):
+    rows = [{"key": "0001", "jpg": picture("red", "JPEG"), "caption": "one", "url": "https://x", "status": "success"},
+            {"key": "0002", "jpg": None, "caption": "two", "url": "https://y", "status": "failed_to_download"}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "00000.parquet")
+    (tmp_path / "00000_stats.json").write_text("{}")
+    data = load_dataset(tmp_path)
+    assert [(e.id, e.texts, e.metadata["url"]) for e in data] == [("0001", ["one"], "https://x")]
+    assert [(row.file, row.row, row.reason) for row in data.skipped] == [("0002", 2, "no image")]
 
 
 def test_images_of_tars_are_slices_of_them(tmp_path):
@@ -109,6 +120,17 @@ def test_class_folders(tmp_path):
     assert plain.skipped == split.skipped == ()
 
 
+@pytest.mark.parametrize("layout", ["train/metadata.csv", "train.csv"])
+def test_a_table_for_each_split(tmp_path, layout):
+    for split, colour in (("train", "red"), ("test", "blue")):
+        table = tmp_path / layout.replace("train", split)
+        table.parent.mkdir(exist_ok=True)
+        (table.parent / f"{colour}.png").write_bytes(picture(colour))
+        table.write_text(f"file_name,title\n{colour}.png,one\n")
+    assert [(e.id, e.image, e.split) for e in loaded(load_dataset(tmp_path))] == [
+        ("test/blue.png", picture("blue"), "test"), ("train/red.png", picture("red"), "train")]
+
+
 def test_questions_and_answers(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "17.png").write_bytes(picture("red"))
@@ -146,6 +168,7 @@ def test_a_data_set_of_the_hub(tmp_path, monkeypatch):
     import datasets
     part = datasets.Dataset.from_dict({"image": [{"bytes": picture("red"), "path": None}], "caption": ["one"]})
     asked = []
+    monkeypatch.setattr(hugging_face, "look_at_hub", lambda name: "")
     monkeypatch.setattr(datasets, "load_dataset", lambda name: asked.append(name) or datasets.DatasetDict(train=part))
     assert [(e.id, e.texts) for e in load_dataset("somebody/pictures")] == [("1", ["one"])]
     assert asked == ["somebody/pictures"]

@@ -33,6 +33,7 @@ class ParquetTable:
     def __init__(self, path: Path, split: str = "") -> None:
         import pyarrow.parquet as pq
         self.path, self.place, self.split = path, str(path), split
+        self.folder: Path | None = path.parent
         self.prefix = f"{split}/" if split else ""
         try:
             with pq.ParquetFile(path) as file:
@@ -62,9 +63,9 @@ class ParquetTable:
 class HuggingFaceTable:
     """A `Table` in one split of a Hugging Face data set."""
 
-    def __init__(self, dataset: datasets.Dataset, place: str, split: str = "") -> None:
+    def __init__(self, dataset: datasets.Dataset, place: str, folder: Path | None, split: str = "") -> None:
         import datasets as library
-        self.place, self.split, self.size = place, split, len(dataset)
+        self.place, self.folder, self.split, self.size = place, folder, split, len(dataset)
         self.prefix = f"{split}/" if split else ""
         for column, feature in dataset.features.items():
             if isinstance(feature, library.Image):

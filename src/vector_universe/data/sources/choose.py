@@ -41,8 +41,8 @@ def open_source(source: str | Path, options: LoadOptions) -> Source:
             raise UserError(f"{given} is not a folder: give a folder with images/ and metadata.csv, or 'emoji'")
     from vector_universe.data.sources.files import files_source
     paths = [path] if path.exists() else expand(given)
-    folder = paths[0].parent
-    return files_source(paths, options, name=path.stem if len(paths) == 1 else folder.resolve().name, folder=folder)
+    name = path.stem if len(paths) == 1 else paths[0].parent.resolve().name
+    return files_source(paths, options, name=name)
 
 
 def expand(pattern: str) -> list[Path]:

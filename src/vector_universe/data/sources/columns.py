@@ -13,7 +13,8 @@ from vector_universe.data.options import LoadOptions
 from vector_universe.data.sources.values import as_metadata, as_text, as_texts, unique
 from vector_universe.errors import UserError
 
-IMAGE_COLUMNS = ("file_name", "image", "filename", "image_path", "file_path", "path", "img", "image_id")
+IMAGE_COLUMNS = ("file_name", "image", "filename", "image_path", "file_path", "path", "img", "jpg", "png",
+                 "webp", "image_id")  # img2dataset calls bytes by their format
 TEXT_COLUMNS = ("title", "caption", "text", "captions", "texts")
 LABEL_COLUMNS = ("labels", "label", "class", "cls")
 ID_COLUMNS = ("id", "key")
@@ -30,6 +31,7 @@ class Row:
         name: of the image's file; "" if it has none.
         image: the name once more, or encoded bytes; None if the row has no image.
         asked: question and answer of the row.
+        table: which of several it stands in, from 0.
     """
 
     number: int
@@ -41,6 +43,7 @@ class Row:
     split: str
     metadata: dict[str, Any]
     asked: dict[str, Any] = field(default_factory=dict)
+    table: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,14 @@ class Columns:
         cell = values.get(self.image)
         image: str | bytes | None
         if isinstance(cell, Mapping):
-            name, image = as_text(cell.get("path")), cell.get("bytes")
-            if image:
+            name, encoded = as_text(cell.get("path")), cell.get("bytes")
+            if isinstance(encoded, bytes) and encoded:
+                image = encoded
                 name = PurePath(name).name if PurePath(name).is_absolute() else name
             else:
                 image = name or None
-        elif isinstance(cell, (bytes, bytearray, memoryview)):
-            name, image = "", bytes(cell)
+        elif isinstance(cell, bytes):
+            name, image = "", cell or None
         else:
             name = as_text(cell)
             image = name or None
@@ -81,7 +85,8 @@ class Columns:
             id = prefix + (name or (as_text(values.get(self.fallback_id)) if self.fallback_id else "") or str(number))
         return id, name, image
 
-    def row(self, number: int, values: Mapping[str, Any], split: str = "", prefix: str = "") -> Row:
+    def row(self, number: int, values: Mapping[str, Any], split: str = "", prefix: str = "",
+            table: int = 0) -> Row:
         """What a row says.
 
         Texts have runs of white space made one space. A question and its answer become the text "question answer",
@@ -92,6 +97,7 @@ class Columns:
             values: its cells by column.
             split: used where the row has no split of its own.
             prefix: what stands before an id that no column gives.
+            table: which of several it stands in.
         """
         id, name, image = self.identity(number, values, prefix)
         texts = [text for column in self.texts for text in as_texts(values.get(column))]
@@ -103,7 +109,7 @@ class Columns:
             asked = {"question": question, "answer": answers[0] if len(answers) == 1 else answers}
         return Row(number, id, name, image, unique(filter(None, texts)),
                    unique(label for column in self.labels for label in self._labels(column, values.get(column))),
-                   as_text(values.get("split")) or split, metadata, asked)
+                   as_text(values.get("split")) or split, metadata, asked, table)
 
     @cached_property
     def _used(self) -> set[str | None]:

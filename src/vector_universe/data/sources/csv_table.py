@@ -19,13 +19,18 @@ csv.field_size_limit(16 * 1024 * 1024)
 class CsvTable:
     """A `Table` in a CSV file, or a TSV by its ending.
 
+    Args:
+        path: the file.
+        split: of its rows that do not say theirs; it then stands before their ids.
+
     Raises:
         UserError: the file is empty, not UTF-8, or not CSV.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, split: str = "") -> None:
         self.path, self.place, self.size = path, str(path), path.stat().st_size
-        self.split = self.prefix = ""
+        self.folder: Path | None = path.parent
+        self.split, self.prefix = split, f"{split}/" if split else ""
         self.classes: dict[str, Sequence[str]] = {}
         self._delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
         header = next(self._cells(unreported), [])

@@ -23,14 +23,13 @@ KINDS = {".csv": "csv", ".txt": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjso
          ".tar": "tar"}
 
 
-def files_source(paths: Sequence[Path], options: LoadOptions, *, name: str, folder: Path) -> Source:
+def files_source(paths: Sequence[Path], options: LoadOptions, *, name: str) -> Source:
     """Files of one kind as one source, in the given order.
 
     Args:
-        paths: the files.
+        paths: the files; images that a table names lie in its folder, or in images/ there.
         options: columns and safety.
         name: of the source, for people.
-        folder: where the images lie that tables name.
 
     Raises:
         UserError: the files are of no known kind or of several, or cannot be used.
@@ -44,13 +43,13 @@ def files_source(paths: Sequence[Path], options: LoadOptions, *, name: str, fold
         return shards_source(paths, options, name=name, splits=splits)
     if kind != "parquet":
         read: type[CsvTable] | type[JsonLines] = CsvTable if kind == "csv" else JsonLines
-        tables: list[Table] = [read(path) for path in paths]
-        return table_source(tables, options, name=name, folder=folder, files=tuple(paths))
+        tables: list[Table] = [read(path, split) for path, split in zip(paths, splits, strict=True)]
+        return table_source(tables, options, name=name, files=tuple(paths))
     shards = [ParquetTable(path, split) for path, split in zip(paths, splits, strict=True)]
     if all(is_own_schema(shard.schema) for shard in shards):
         refuse_columns(options, str(paths[0]))
         return own_parquet_source(shards, name=name, files=tuple(paths))
-    return table_source(shards, options, name=name, folder=folder, files=tuple(paths))
+    return table_source(shards, options, name=name, files=tuple(paths))
 
 
 def _kind(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from vector_universe.data.options import LoadOptions
@@ -16,14 +15,15 @@ from vector_universe.errors import UserError
 from vector_universe.folders import folder_kind
 
 TABLES = ("metadata.csv", "captions.csv", "captions.txt", "metadata.parquet", "metadata.jsonl", "metadata.tsv")
-OTHER_TABLES = ("*.csv", "*.tsv", "*.jsonl", "*.ndjson")  # any name, if it is the only one
+OTHER_TABLES = ("*.csv", "*.tsv", "*.jsonl", "*.ndjson")  # of any name
 
 
 def folder_source(folder: Path, options: LoadOptions) -> Source:
     """The source in a folder.
 
     In this order: what `vu data import` wrote, a saved Hugging Face data set, a table of a usual name, tar shards,
-    Parquet shards, the only other table there is, images by class.
+    Parquet shards, the only other table there is, images by class. The tables and shards of several splits may lie in
+    folders named by them.
 
     Raises:
         UserError: there is none of these; or the one found cannot be used.
@@ -32,20 +32,9 @@ def folder_source(folder: Path, options: LoadOptions) -> Source:
         return imported_source(folder, options)
     if is_saved(folder):
         return saved_source(folder, options)
-    name = folder.resolve().name
-    for table in TABLES:
-        if (folder / table).is_file():
-            return files_source([folder / table], options, name=name, folder=folder)
-    for ending in (".tar", ".parquet"):
-        shards = _shards(folder, ending)
-        if shards:
-            return files_source(shards, options, name=name, folder=folder)
-    tables = [path for pattern in OTHER_TABLES for path in sorted(folder.glob(pattern)) if path.is_file()]
-    if len(tables) == 1:
-        return files_source(tables, options, name=name, folder=folder)
-    if tables:
-        raise UserError(f"{folder} has several tables ({', '.join(path.name for path in tables[:5])}): give one of "
-                        "them, or call it metadata.csv")
+    for files in (_tables(folder), _shards(folder, ".tar"), _shards(folder, ".parquet"), _other_tables(folder)):
+        if files:
+            return files_source(files, options, name=folder.resolve().name)
     if class_folders(folder):
         return class_folder_source(folder, options)
     if not any(folder.iterdir()):
@@ -53,10 +42,32 @@ def folder_source(folder: Path, options: LoadOptions) -> Source:
     raise UserError(f"{folder} has no metadata.csv (nor captions.txt): add one with the columns file_name,title,labels")
 
 
-def _shards(folder: Path, ending: str) -> Sequence[Path]:
+def _tables(folder: Path) -> list[Path]:
+    """The table of a usual name; or one in each folder named by a split, as in `imagefolder` sets."""
+    for place in ([folder], _split_folders(folder)):
+        found = [next((path / table for table in TABLES if (path / table).is_file()), None) for path in place]
+        if found and all(found):
+            return [path for path in found if path]
+    return []
+
+
+def _shards(folder: Path, ending: str) -> list[Path]:
     """Files of one kind in the folder, its data/, or its folders named by splits."""
-    for places in ([folder], [folder / "data"], [path for path in sorted(folder.iterdir()) if split_named(path.name)]):
+    for places in ([folder], [folder / "data"], _split_folders(folder)):
         found = [path for place in places for path in sorted(place.glob(f"*{ending}")) if path.is_file()]
         if found:
             return found
     return []
+
+
+def _other_tables(folder: Path) -> list[Path]:
+    """The only table of any name, or one named by each split."""
+    found = [path for pattern in OTHER_TABLES for path in sorted(folder.glob(pattern)) if path.is_file()]
+    if len(found) > 1 and not all(split_named(path.stem) for path in found):
+        raise UserError(f"{folder} has several tables ({', '.join(path.name for path in found[:5])}): give one of "
+                        "them, or call it metadata.csv")
+    return found
+
+
+def _split_folders(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and split_named(path.name)]

@@ -47,26 +47,52 @@ def hub_source(name: str, options: LoadOptions) -> Source:
         UserError: there is no such data set, no network, or its columns do not fit.
     """
     import datasets
+    unreachable = look_at_hub(name)
+    cached = Path(datasets.config.HF_DATASETS_CACHE, name.replace("/", "___")).is_dir()
+    if unreachable and not cached:
+        raise UserError(f"{name} is no file or folder here, and the Hugging Face Hub cannot be reached ({unreachable})")
     try:
         loaded = datasets.load_dataset(name)
-    except (datasets.exceptions.DatasetNotFoundError, FileNotFoundError):
-        raise UserError(f"{name} is no file or folder here, and no data set on the Hugging Face Hub that you may "
-                        "read: see to its spelling") from None
-    except (ConnectionError, OSError) as error:
-        raise UserError(f"{name} is no file or folder here, and the Hugging Face Hub cannot be reached "
-                        f"({_line(error)})") from None
-    except (ValueError, RuntimeError) as error:
+    except datasets.exceptions.DatasetNotFoundError:
+        raise _not_there(name) from None
+    except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"the data set {name} of the Hugging Face Hub cannot be loaded ({_line(error)})") from None
     files = tuple(Path(file["filename"]) for split in loaded.values() for file in split.cache_files)
     return _source(loaded, options, name=name.split("/")[-1], place=name, folder=None, files=files)
+
+
+def look_at_hub(name: str) -> str:
+    """Why the Hub cannot be reached; "" if it can: one look first, as a download tries for half a minute.
+
+    Raises:
+        UserError: it can, and has no such data set.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+    try:
+        HfApi().dataset_info(name, timeout=10)
+    except HfHubHTTPError:
+        raise _not_there(name) from None
+    except (OSError, RuntimeError, ValueError) as error:  # offline, by network or by setting
+        return _line(error)
+    except Exception as error:
+        if not type(error).__module__.startswith(("httpx", "httpcore", "requests")):
+            raise
+        return _line(error)
+    return ""
+
+
+def _not_there(name: str) -> UserError:
+    return UserError(f"{name} is no file or folder here, and no data set on the Hugging Face Hub that you may read: "
+                     "check the name, or `hf auth login`")
 
 
 def _source(loaded: datasets.Dataset | datasets.DatasetDict, options: LoadOptions, *, name: str, place: str,
             folder: Path | None, files: tuple[Path, ...]) -> Source:
     parts = loaded.items() if isinstance(loaded, dict) else [("", loaded)]
     several = isinstance(loaded, dict) and len(loaded) > 1
-    tables = [HuggingFaceTable(part, place, split if several else "") for split, part in parts]
-    return table_source(tables, options, name=name, folder=folder, files=files)
+    tables = [HuggingFaceTable(part, place, folder, split if several else "") for split, part in parts]
+    return table_source(tables, options, name=name, files=files)
 
 
 def _line(error: Exception) -> str:

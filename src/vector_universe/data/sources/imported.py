@@ -30,7 +30,7 @@ def imported_source(folder: Path, options: LoadOptions) -> Source:
         if not path.is_file() or path.stat().st_size != shard["bytes"]:
             raise UserError(f"{path} is missing or changed since it was imported: import the data again")
         paths.append(path)
-    source = files_source(paths, options, name=index["name"], folder=folder)
+    source = files_source(paths, options, name=index["name"])
     return replace(source, place=str(folder), attribution=index["attribution"])
 
 

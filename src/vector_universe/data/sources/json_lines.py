@@ -20,13 +20,18 @@ LONGEST_LINE = 64 * 1024 * 1024
 class JsonLines:
     """A `Table` in a file of JSON Lines.
 
+    Args:
+        path: the file.
+        split: of its rows that do not say theirs; it then stands before their ids.
+
     Raises:
         UserError: the file is empty, not UTF-8, or one JSON array.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, split: str = "") -> None:
         self.path, self.place, self.size = path, str(path), path.stat().st_size
-        self.split = self.prefix = ""
+        self.folder: Path | None = path.parent
+        self.split, self.prefix = split, f"{split}/" if split else ""
         self.classes: dict[str, Sequence[str]] = {}
         with path.open("rb") as file:
             if file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):

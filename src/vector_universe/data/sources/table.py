@@ -25,6 +25,7 @@ class Table(Protocol):
 
     Attributes:
         place: the file, for messages.
+        folder: where the images lie that it names; None if there can be none.
         columns: their names.
         classes: names of labels that are stored as numbers, by column.
         split: the split of its rows that have no `split` cell; "" if the table does not say.
@@ -33,6 +34,7 @@ class Table(Protocol):
     """
 
     place: str
+    folder: Path | None
     columns: Sequence[str]
     classes: dict[str, Sequence[str]]
     split: str
@@ -48,7 +50,7 @@ class Table(Protocol):
         ...
 
 
-def table_source(tables: Sequence[Table], options: LoadOptions, *, name: str, folder: Path | None,
+def table_source(tables: Sequence[Table], options: LoadOptions, *, name: str,
                  files: tuple[Path, ...] = ()) -> Source:
     """Several tables as one source.
 
@@ -56,7 +58,6 @@ def table_source(tables: Sequence[Table], options: LoadOptions, *, name: str, fo
         tables: their rows are counted through, in this order.
         options: columns and safety.
         name: of the source, for people.
-        folder: where the images lie that the tables name; None if there can be none.
         files: those of the tables.
 
     Raises:
@@ -64,7 +65,8 @@ def table_source(tables: Sequence[Table], options: LoadOptions, *, name: str, fo
     """
     columns = [choose_columns(table.columns, options, table.place, table.classes) for table in tables]
     embedded = any(table.holds_images(chosen.image) for table, chosen in zip(tables, columns, strict=True))
-    reading = Tables(tables, columns, embedded, Places(folder, options.allow_outside))
+    places = [Places(table.folder, options.allow_outside) for table in tables]
+    reading = Tables(tables, columns, embedded, places)
     return Source(name, tables[0].place, reading.items, files=files, complete=embedded and bool(files),
                   holds_images=embedded)
 
@@ -80,7 +82,7 @@ class Tables:
     tables: Sequence[Table]
     columns: Sequence[Columns]
     embedded: bool
-    places: Places
+    places: Sequence[Places]
 
     def items(self, report: Report) -> Iterator[Item]:
         """Examples and rows left out, in the order of the tables."""
@@ -103,37 +105,41 @@ class Tables:
         return (row if isinstance(row, SkippedRow) else [row] for row in self._rows(report))
 
     def _keys(self) -> Iterator[str]:
-        for number, table, columns, values in self._cells(unreported):
+        for number, place, values in self._cells(unreported):
             if isinstance(values, SkippedRow):
                 yield row_key("", number, False)
             else:
-                id, _, image = columns.identity(number, values, table.prefix)
+                id, _, image = self.columns[place].identity(number, values, self.tables[place].prefix)
                 yield row_key(id, number, image is not None)
 
     def _rows(self, report: Report) -> Iterator[Row | SkippedRow]:
-        for number, table, columns, values in self._cells(report):
+        for number, place, values in self._cells(report):
             if isinstance(values, SkippedRow):
                 yield SkippedRow(values.file, number, values.reason)
             else:
-                yield columns.row(number, values, table.split, table.prefix)
+                table = self.tables[place]
+                yield self.columns[place].row(number, values, table.split, table.prefix, place)
 
-    def _cells(self, report: Report) -> Iterator[tuple[int, Table, Columns, dict[str, Any] | SkippedRow]]:
+    def _cells(self, report: Report) -> Iterator[tuple[int, int, dict[str, Any] | SkippedRow]]:
         number, before, total = 0, 0, sum(table.size for table in self.tables)
-        for table, columns in zip(self.tables, self.columns, strict=True):
+        for place, table in enumerate(self.tables):
             for values in table.rows(part_of(report, before, total)):
                 number += 1
-                yield number, table, columns, values
+                yield number, place, values
             before += table.size
 
     def _example(self, group: list[Row], seen: SeenIds) -> Item:
         first = group[0]
         rows = [row for row in group if row.name == first.name]
         if first.image is None:
-            return SkippedRow("", first.number, "no file name" if not self.embedded else "no image")
+            return SkippedRow(first.id if self.embedded else "", first.number,
+                              "no image" if self.embedded else "no file name")
         if is_url(first.name) and not isinstance(first.image, bytes):
             return SkippedRow(first.name, first.number, f"a URL: {DOWNLOAD}")
         try:
-            image: ImageSource = first.image if isinstance(first.image, bytes) else self.places.locate(first.image)
+            image: ImageSource = first.image
+            if isinstance(first.image, str):
+                image = self.places[first.table].locate(first.image)
             check_header(image)
         except ImageError as error:
             return SkippedRow(first.name or first.id, first.number, str(error))
