@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -42,7 +44,7 @@ SYLLABLES = [first + last for first in "bcdfghjklmnprstvwz" for last in "aeiou"]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="40,000 and 400,000 texts instead of 1 M and 10 M, one turn")
+    parser.add_argument("--quick", action="store_true", help="40,000 and 400,000 texts, one turn")
     parser.add_argument("--only", choices=["curate_1m", "curate_10m"])
     parser.add_argument("--side", choices=sorted(SIDES), help=argparse.SUPPRESS)  # the child processes
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -101,10 +103,8 @@ def child(side: str, folder: Path) -> tuple[dict[str, float], float]:
                                stdout=subprocess.PIPE, text=True)
     most, watched = 0, psutil.Process(process.pid)
     while process.poll() is None:
-        try:
+        with suppress(psutil.NoSuchProcess):
             most = max(most, sum(one.memory_info().rss for one in [watched, *watched.children(recursive=True)]))
-        except psutil.NoSuchProcess:
-            pass
         time.sleep(0.05)
     assert process.stdout is not None
     if process.returncode:
@@ -205,8 +205,13 @@ def write_queries(folder: Path) -> None:
 
 def by_zipf(chance: np.random.Generator, count: int) -> np.ndarray:
     """Numbers of words, the n-th with probability proportional to 1 / n."""
-    weights = np.cumsum(1 / np.arange(1, VOCABULARY + 1))
+    weights = _weights()
     return np.searchsorted(weights, chance.random(count) * weights[-1])
+
+
+@cache
+def _weights() -> np.ndarray:
+    return np.cumsum(1 / np.arange(1, VOCABULARY + 1))
 
 
 def word(number: int) -> str:

@@ -14,9 +14,11 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from tests.pretrained import save_tiny
+from tests.test_curation import kept, many_pairs, write_pairs
 from vector_universe.cli import main
 from vector_universe.losses import KernelKL
 from vector_universe.models import load_run_model
@@ -164,3 +166,25 @@ def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> Non
         assert server.wait(timeout=20) == 0
     finally:
         server.kill()
+
+
+def test_the_commands_for_curation_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On two shards with a thousand pairs; the code on Daft keeps the same."""
+    pytest.importorskip("daft")
+    (tmp_path / "texts").mkdir()
+    for part in range(2):
+        write_pairs(tmp_path / "texts" / f"{part}.parquet", many_pairs()[part::2])
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "curation.md").read_text()
+    commands = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[0].splitlines()
+    assert len(commands) == 2
+    for command in commands:
+        main([*shlex.split(command)[1:], "--processes", "1"])
+    assert kept(tmp_path / "mine") == kept(tmp_path / "curated")
+    block = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+    exec(compile(block[1], "curation.md", "exec"), {})
+    written = pyarrow.parquet.read_table(tmp_path / "kept")
+    found = dict(zip(written["id"].to_pylist(), written["query"].to_pylist(), strict=True))
+    assert found == kept(tmp_path / "curated")
+    assert 0 < len(found) < 600

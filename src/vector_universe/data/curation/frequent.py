@@ -52,11 +52,11 @@ class Entries:
 
 
 def first_pass(unit: Unit, columns: Columns) -> np.ndarray:
-    """Upper bounds of counts, (3, CELLS) int64; those of several units are added."""
-    cells = np.zeros((3, CELLS), np.int64)
+    """Upper bounds of counts, (3, CELLS) uint32; those of several units are added."""
+    cells = np.zeros((3, CELLS), np.uint32)
     for entries in entries_of(unit, columns):
         for kind in (WORDS, NEIGHBOURS, TITLES):
-            np.add.at(cells[kind], _cells(entries.hashes[kind]), entries.counts[kind])
+            np.add.at(cells[kind], _cells(entries.hashes[kind]), entries.counts[kind].astype(np.uint32))
     return cells
 
 

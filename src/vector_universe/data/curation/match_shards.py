@@ -27,16 +27,21 @@ class Matched:
     """What the pass left of one unit.
 
     Attributes:
-        rows: it has.
+        folder: where it lies.
+        rows: the unit has.
         runs: of its rows in order.
         first_rows: the first row of each run.
-        counts: matching pairs of each query.
     """
 
+    folder: Path
     rows: int
     runs: list[Run]
     first_rows: list[int]
-    counts: np.ndarray
+
+    def counts(self) -> np.ndarray:
+        """Matching pairs of each query."""
+        found: np.ndarray = np.load(self.folder / "counts.npy")
+        return found
 
 
 def match_unit(unit: Unit, folder: Path, columns: Columns, list_file: Path, substring: bool, seed: int) -> Path:
@@ -66,10 +71,9 @@ def match_unit(unit: Unit, folder: Path, columns: Columns, list_file: Path, subs
 def matched(folder: Path) -> Matched:
     """What `match_unit` left in a folder."""
     facts = json.loads((folder / "facts.json").read_text())
-    return Matched(facts["rows"],
-                   [Run(folder / f"{number:05d}.run", pairs, matches) for number, (_, pairs, matches)
-                    in enumerate(facts["runs"])],
-                   [first for first, _, _ in facts["runs"]], np.load(folder / "counts.npy"))
+    runs = [Run(folder / f"{number:05d}.run", pairs, matches)
+            for number, (_, pairs, matches) in enumerate(facts["runs"])]
+    return Matched(folder, facts["rows"], runs, [first for first, _, _ in facts["runs"]])
 
 
 def matches_of(batch: pa.RecordBatch, columns: Columns, matcher: Matcher, seed: int) -> Matches:

@@ -84,8 +84,9 @@ class _Words:
                     ends.append(-1)
             ends[node] = query
         self._ends = np.array(ends)
-        self._levels = [(np.array(edges := sorted(level)), np.array([level[edge] for edge in edges]))
-                        for level in levels]
+        ordered = [sorted(level.items()) for level in levels]
+        self._levels = [(np.array([edge for edge, _ in level]), np.array([node for _, node in level]))
+                        for level in ordered]
         self._goes_on = np.zeros(len(ends), bool)
         for edges, _ in self._levels:
             self._goes_on[edges // self._words] = True

@@ -13,14 +13,14 @@ from vector_universe.errors import UserError
 from vector_universe.folders import replace_text
 
 
-def read_queries(path: Path) -> list[str]:
+def read_queries(path: str | Path) -> list[str]:
     """The queries of a file, one a line, normalised, each once, sorted.
 
     Raises:
         UserError: no such file, not UTF-8, no query in it, or more than 500,000.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: give a file with one query a line") from None
     except UnicodeDecodeError as error:

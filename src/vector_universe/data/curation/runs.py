@@ -78,6 +78,11 @@ class Run:
         """How many pairs lie below each cell of keys, (CELLS + 1,)."""
         return np.fromfile(self.path, np.int64, CELLS + 1)
 
+    def between(self, first_cell: int, last_cell: int) -> tuple[int, int]:
+        """The places of the pairs from one cell to another (excluded)."""
+        first, last = (int(np.fromfile(self.path, np.int64, 1, offset=8 * cell)[0]) for cell in (first_cell, last_cell))
+        return first, last
+
     def keys(self, first: int, last: int) -> np.ndarray:
         """The keys of pairs `first` to `last` (excluded)."""
         return np.fromfile(self.path, KEY, last - first, offset=self._places[0] + 16 * first)

@@ -29,14 +29,13 @@ def select(units: Sequence[Matched], cap: int, work: Path, progress: Callable[[s
     """
     runs = [run for unit in units for run in unit.runs if run.pairs]
     if not runs:
-        counts = np.sum([unit.counts for unit in units], axis=0)
+        counts = sum((unit.counts() for unit in units[1:]), units[0].counts())
         _save(work / "counts.npz", counts=counts, duplicates=0)
         selection = Selection.start(counts, cap)
         _save(work / "selection.npz", done=0, charged=selection.charged, thresholds=selection.thresholds)
         return selection
-    cells = np.stack([run.cells() for run in runs])
-    edges = _ranges(cells.sum(axis=0))
-    counts = _count_without_duplicates(units, runs, cells, edges, work, progress)
+    edges = _ranges(sum((run.cells() for run in runs), np.zeros(CELLS + 1, np.int64)))
+    counts = _count_without_duplicates(units, runs, edges, work, progress)
     file, done = work / "selection.npz", 0
     selection = Selection.start(counts, cap)
     if file.exists():
@@ -45,7 +44,7 @@ def select(units: Sequence[Matched], cap: int, work: Path, progress: Callable[[s
             selection = Selection(cap, counts, saved["charged"], saved["thresholds"])
     saved_at = time.monotonic()
     for number in range(done, len(edges) - 1):
-        selection.take(_read(runs, cells, edges[number], edges[number + 1]))
+        selection.take(_read(runs, edges[number], edges[number + 1]))
         progress("choosing pairs", number + 1, len(edges) - 1)
         if time.monotonic() - saved_at >= SAVE_SECONDS:
             _save(file, done=number + 1, charged=selection.charged, thresholds=selection.thresholds)
@@ -63,26 +62,27 @@ def _ranges(below: np.ndarray) -> list[int]:
     return [*edges, CELLS]
 
 
-def _count_without_duplicates(units: Sequence[Matched], runs: Sequence[Run], cells: np.ndarray, edges: Sequence[int],
-                              work: Path, progress: Callable[[str, int, int], None]) -> np.ndarray:
+def _count_without_duplicates(units: Sequence[Matched], runs: Sequence[Run], edges: Sequence[int], work: Path,
+                              progress: Callable[[str, int, int], None]) -> np.ndarray:
     """Matching pairs of each query. Of rows with one id one stays, the others are marked in their runs."""
     file = work / "counts.npz"
     if file.exists():
         with np.load(file) as saved:
             found: np.ndarray = saved["counts"]
             return found
-    counts, duplicates = np.sum([unit.counts for unit in units], axis=0), 0
+    counts, duplicates = sum((unit.counts() for unit in units[1:]), units[0].counts()), 0
     for number, (first, last) in enumerate(pairwise(edges)):
-        keys = [run.keys(*below[[first, last]]) for run, below in zip(runs, cells, strict=True)]
+        places = [run.between(first, last) for run in runs]
+        keys = [run.keys(*place) for run, place in zip(runs, places, strict=True)]
         if any(True for _ in equal_keys(np.concatenate(keys))):
-            pairs = join([run.read(*below[[first, last]]) for run, below in zip(runs, cells, strict=True)])
+            pairs = join([run.read(*place) for run, place in zip(runs, places, strict=True)])
             left_out = np.array(sorted(_left_out(pairs)))
             counts = counts - np.bincount(pairs.take(left_out).queries, minlength=len(counts))
             duplicates += len(left_out)
             ends = np.cumsum([len(part) for part in keys])
             for run in np.unique(owner := np.searchsorted(ends, left_out, side="right")):
                 before = ends[run] - len(keys[run])
-                runs[run].leave_out((left_out[owner == run] - before + cells[run, first]).tolist())
+                runs[run].leave_out((left_out[owner == run] - before + places[run][0]).tolist())
         progress("looking for duplicate ids", number + 1, len(edges) - 1)
     _save(file, counts=counts, duplicates=duplicates)
     return counts
@@ -95,12 +95,12 @@ def _left_out(pairs: Matches) -> Iterator[int]:
         yield from (place for place in places.tolist() if place != stays)
 
 
-def _read(runs: Sequence[Run], cells: np.ndarray, first: int, last: int) -> Matches:
+def _read(runs: Sequence[Run], first: int, last: int) -> Matches:
     """All pairs in a range of cells by rank, without duplicates."""
     parts = []
-    for run, below in zip(runs, cells, strict=True):
-        here = run.read(*below[[first, last]])
-        left_out = run.left_out(*below[[first, last]])
+    for run in runs:
+        place = run.between(first, last)
+        here, left_out = run.read(*place), run.left_out(*place)
         parts.append(here.take(np.flatnonzero(~left_out)) if left_out.any() else here)
     pairs = join(parts)
     return pairs.take(np.lexsort((pairs.keys["low"], pairs.keys["high"])))
