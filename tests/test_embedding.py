@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from tests.pretrained import save_tiny
-from vector_universe import DualEncoder
+from vector_universe import DualEncoder, TrainConfig, load_dataset, train
 from vector_universe.data.decode_ahead import decode_ahead
 from vector_universe.data.framing import Framing
 from vector_universe.data.images import ImageError
-from vector_universe.models import precision
+from vector_universe.models import load_run_model, precision
 from vector_universe.models.dual_encoder import normalise
 
 TEXTS = ["a photo of a cat", "dog", "", "one two three four"]
@@ -145,3 +145,9 @@ def test_exact_decoding_is_the_models_and_stays_so(clip, tmp_path):
     assert not np.array_equal(exact, before)
     assert again.framing.exact
     np.testing.assert_allclose(again.embed_images([noise]), exact, atol=1e-6)
+
+
+def test_a_run_can_ask_for_exact_decoding(small_folder, tmp_path):
+    config = TrainConfig(embedding_width=64, epochs=1, batch_size=48, exact_decoding=True)
+    train(load_dataset(small_folder), config, tmp_path / "run", quiet=True)
+    assert load_run_model(tmp_path / "run").framing.exact

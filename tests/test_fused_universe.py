@@ -137,5 +137,7 @@ def test_a_real_model_from_the_command_line(small_run, small_folder, tmp_path, c
         main(["index", str(tmp_path / "model"), "--data", str(small_folder), "--out", str(tmp_path / "u"),
               "--vectors", "image"])
     main(["index", str(tmp_path / "model"), "--data", str(small_folder), "--out", str(tmp_path / "u"),
-          "--vectors", "image", "--overwrite"])
-    assert Universe.open(tmp_path / "u").facts.vectors == "image"
+          "--vectors", "image", "--overwrite", "--exact-decoding"])
+    plain = Universe.open(tmp_path / "u")
+    assert plain.facts.vectors == "image"
+    assert (fused.model.framing.exact, plain.model.framing.exact) == (False, True)
