@@ -11,11 +11,11 @@ from rich.console import Console
 
 from vector_universe.data.dataset import ImageTextDataset
 from vector_universe.data.doctor.batch import FalseNegatives, expected_false_negatives
-from vector_universe.data.doctor.copies import image_cases
+from vector_universe.data.doctor.copies import image_cases, minor_kinds
 from vector_universe.data.doctor.copies import label_cases as contradicting_cases
 from vector_universe.data.doctor.copies import text_cases as repeated_text_cases
 from vector_universe.data.doctor.findings import Finding, gather, note
-from vector_universe.data.doctor.kinds import KINDS
+from vector_universe.data.doctor.kinds import KINDS, SEVERITIES
 from vector_universe.data.doctor.labels import label_cases, label_counts, split_cases, split_sizes, together
 from vector_universe.data.doctor.languages import languages
 from vector_universe.data.doctor.page import report_page
@@ -69,10 +69,10 @@ def examine(dataset: ImageTextDataset, seen: Sequence[Seen], batch_size: int, ma
     digests = [one.picture.digest for one in seen]
     identical = equal_groups(digests)
     alike = alike_groups([one.picture.look for one in seen], digests)
-    findings = gather((
-        *picture_cases(seen), *skipped_cases(dataset.skipped), *image_cases(seen, identical, alike),
-        *contradicting_cases(seen, identical), *text_cases(seen, max_tokens), *repeated_text_cases(seen, alike),
-        *label_cases(seen), *split_cases(seen)))
+    cases = [*picture_cases(seen), *skipped_cases(dataset.skipped), *image_cases(seen, identical, alike),
+             *contradicting_cases(seen, identical), *text_cases(seen, max_tokens), *repeated_text_cases(seen, alike),
+             *label_cases(seen), *split_cases(seen)]
+    findings = gather(cases, minor_kinds(cases, seen))
     counts = label_counts(seen)
     found, judged = languages([text for one in seen for text in one.texts])
     expected = _expected(seen, identical, batch_size)
@@ -80,7 +80,7 @@ def examine(dataset: ImageTextDataset, seen: Sequence[Seen], batch_size: int, ma
         findings.append(note("languages", _languages_sentence(found, judged)))
     if expected and expected.any > 0:
         findings.append(note("false_negatives", _false_negatives_sentence(expected)))
-    findings.sort(key=lambda finding: list(KINDS).index(finding.kind))
+    findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), list(KINDS).index(finding.kind)))
     return Report(
         name=dataset.name, source=dataset.source, summary=dataset.summary(), findings=tuple(findings),
         splits=split_sizes(seen), labels=counts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -13,6 +13,7 @@ from vector_universe.data.doctor.scan import Seen
 from vector_universe.data.splits import SPLITS
 
 _ORDER = {split: number for number, split in enumerate(SPLITS)}
+FEW = 0.01  # share of the texts outside train: so many short captions meet by chance
 TEXTS_ARE_CLASSES = 0.5  # share of the texts outside train that train has too: above it they are names of classes
 ACROSS = "_across_splits"
 
@@ -64,6 +65,13 @@ def text_cases(seen: Sequence[Seen], images: Sequence[int]) -> Iterator[Case]:
     classes = across > TEXTS_ARE_CLASSES * outside
     for case in cases:
         yield replace(case, kind=case.kind.removesuffix(ACROSS)) if classes else case
+
+
+def minor_kinds(cases: Iterable[Case], seen: Sequence[Seen]) -> set[str]:
+    """Kinds of texts across splits that are too few to make figures too good."""
+    outside = sum(len(one.texts) for one in seen if one.split != SPLITS[0])
+    counts = Counter(case.kind for case in cases if case.kind.startswith("text") and case.kind.endswith(ACROSS))
+    return {kind for kind, count in counts.items() if count <= FEW * outside}
 
 
 def plain(text: str) -> str:

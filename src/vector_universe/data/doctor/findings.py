@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from vector_universe.data.doctor.kinds import KINDS, Severity
@@ -48,13 +48,19 @@ class Finding:
     cases: tuple[Case, ...]
 
 
-def gather(cases: Iterable[Case]) -> list[Finding]:
-    """One finding a kind, the worst first; each kind keeps the order of its cases."""
+def gather(cases: Iterable[Case], minor: Collection[str] = ()) -> list[Finding]:
+    """One finding a kind, the worst first; each kind keeps the order of its cases.
+
+    Args:
+        cases: of all kinds.
+        minor: kinds that are only information this time.
+    """
     of_kind: defaultdict[str, list[Case]] = defaultdict(list)
     for case in cases:
         of_kind[case.kind].append(case)
-    return [Finding(name, kind.severity, len(of_kind[name]), _sentence(name, of_kind[name]), kind.way_out,
-                    tuple(of_kind[name])) for name, kind in KINDS.items() if name in of_kind]
+    return [Finding(name, "information" if name in minor else kind.severity, len(of_kind[name]),
+                    _sentence(name, of_kind[name]), kind.way_out, tuple(of_kind[name]))
+            for name, kind in KINDS.items() if name in of_kind]
 
 
 def note(kind: str, sentence: str) -> Finding:
@@ -77,7 +83,11 @@ def _sentence(name: str, cases: list[Case]) -> str:
     if name.endswith("_across_splits"):
         return _across(name, cases)
     kind = KINDS[name]
-    return (kind.one if len(cases) == 1 else kind.many).format(n=f"{len(cases):,}")
+    sentence = (kind.one if len(cases) == 1 else kind.many).format(n=f"{len(cases):,}")
+    if name == "image_mode":
+        modes = Counter(mode for case in cases for mode in case.detail.split(", "))
+        sentence += f": {', '.join(f'{mode} {count:,}' for mode, count in modes.most_common())}"
+    return sentence
 
 
 def _across(name: str, cases: list[Case]) -> str:

@@ -15,7 +15,8 @@ REASONS = (("file not found", "image_missing"), ("no file name", "image_missing"
            ("no file can have this name", "image_missing"), ("the source holds no such file", "image_missing"),
            ("its path leaves", "image_outside"), ("a URL", "image_outside"), ("empty file", "image_empty"),
            ("too large", "image_too_large"), ("truncated", "image_truncated"), ("not an image", "image_unreadable"),
-           ("unreadable", "image_unreadable"), ("cannot be", "image_unreadable"), ("mode ", "image_unreadable"),
+           ("unreadable", "image_unreadable"), ("cannot be", "image_unreadable"), ("no pixels", "image_unreadable"),
+           ("mode ", "image_unreadable"),
            ("duplicate id", "duplicate_id"), ("no text", "no_text"))
 BUILT_IN_GAPS = ("Twemoji has no picture of it", "the font has no picture of it")  # known, and nobody's fault
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from PIL import Image
 
 from vector_universe.data.dataset import ImageTextDataset
 from vector_universe.data.duplicates import DECODED_SIDE, Look, look_at
-from vector_universe.data.example import Example
 from vector_universe.data.images import ImageError, ImageSource, decode_image, encoded_bytes, open_image
+from vector_universe.data.read_ahead import read_ahead
 
 SAME_COLOUR = 2  # of 255: what JPEG makes of one colour
 MODES = {"CMYK": "CMYK", "P": "palette", "PA": "palette", "I": "16-bit", "I;16": "16-bit", "I;16B": "16-bit",
@@ -67,7 +64,8 @@ def scan(dataset: ImageTextDataset, advance: Callable[[int], None] | None = None
         advance: called with the number of examples done since the last call.
     """
     seen: list[Seen] = []
-    for example, picture in _looked_at(dataset):
+    for example, picture in read_ahead(lambda example: look_closely(example.image), dataset):
+        assert isinstance(picture, Picture)  # a broken image is its fault, not an error
         seen.append(Seen(len(seen), example.id, example.split, tuple(example.texts), tuple(example.labels), picture))
         if advance:
             advance(1)
@@ -85,19 +83,6 @@ def look_closely(source: ImageSource) -> Picture:
         return Picture(str(error))
     except Exception as error:  # a decoder's own bug must not end the run
         return Picture(f"cannot be decoded ({type(error).__name__}: {error})")
-
-
-def _looked_at(dataset: ImageTextDataset) -> Iterator[tuple[Example, Picture]]:
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as threads:
-        ahead: deque[tuple[Example, Future[Picture]]] = deque()
-        for example in dataset:
-            ahead.append((example, threads.submit(look_closely, example.image)))
-            if len(ahead) > 4 * workers:
-                first, picture = ahead.popleft()
-                yield first, picture.result()
-        for first, picture in ahead:
-            yield first, picture.result()
 
 
 def _header(encoded: bytes) -> tuple[int, int, tuple[str, ...]]:
