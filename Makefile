@@ -39,7 +39,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.collapse $(ARGS)
 	$(BIN)/python -m benchmarks.demo $(ARGS)
 	$(BIN)/python -m benchmarks.adaptation $(ARGS)
-	$(BIN)/python -m benchmarks.decoding $(ARGS)
+	$(BIN)/python -m benchmarks.data $(ARGS)
 	$(BIN)/python -m benchmarks.embedding $(ARGS)
 	$(BIN)/python -m benchmarks.fusion $(ARGS)
 	$(BIN)/python -m benchmarks.objectives $(ARGS)
