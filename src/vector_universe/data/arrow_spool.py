@@ -47,7 +47,7 @@ class ArrowSpool:
     def add(self, row: dict[str, Any]) -> None:
         """Take one more row."""
         self._rows.append(row)
-        self._row_bytes += len(row["image"]["bytes"] or b"")
+        self._row_bytes += len(row["image"]["bytes"] or b"") + sum(map(len, row["texts"])) + len(row["metadata"] or "")
         if len(self._rows) >= BATCH_ROWS or self._row_bytes >= BATCH_BYTES:
             self._flush()
 
