@@ -21,7 +21,7 @@ from vector_universe.data.skipped import SkippedRow
 from vector_universe.data.sources.columns import Row
 from vector_universe.data.sources.seen import digest
 
-ROWS_AT_ONCE = 100_000  # in memory while scattered rows are put in order
+ROWS_AT_ONCE = 20_000  # in memory while scattered rows are put in order
 MOST_FILES = 200  # open at once; many systems allow 1,024
 
 Group = list[Row] | SkippedRow
