@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from vector_universe.cli import main
 from vector_universe.data.curation import report
 from vector_universe.data.curation.config import CurationConfig
 from vector_universe.data.curation.run import curate
+from vector_universe.data.curation.workers import Workers
 from vector_universe.errors import UserError
 
 # Small steps, and some time over each, so that a kill meets every one of them.
@@ -208,3 +210,8 @@ with Workers(2, lambda *_: None) as workers:
     while worker.exists():
         assert time.monotonic() < deadline, "the worker lives on"
         time.sleep(0.05)
+
+
+def test_a_worker_that_is_killed_is_told_in_one_line():
+    with Workers(2, lambda *_: None) as workers, pytest.raises(UserError, match=r"a process was killed, .* goes on"):
+        next(workers.calls("", os._exit, [(9,), (9,)]))

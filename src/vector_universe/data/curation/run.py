@@ -86,8 +86,10 @@ def curate(sources: Sequence[str], out: str | Path, config: CurationConfig | Non
     if not units:
         raise UserError(f"{shards[0]} has no rows: give shards with texts")
     with stages() as progress, Workers(min(config.processes or default_processes(), len(units)), progress) as workers:
-        if not (out / QUERIES).exists():
-            write_queries(out / QUERIES, given or build_queries(units, columns, config, workers.each))
+        list_file = work / QUERIES  # the copy in `out` is for people, who may edit it at any time
+        if not list_file.exists():
+            write_queries(list_file, given or build_queries(units, columns, config, workers.each))
+        write_queries(out / QUERIES, read_written(list_file))
         result = _run(out, work, units, columns, config, workers, progress)
     _store(out, facts | {"result": asdict(result)})
     shutil.rmtree(work)
@@ -96,7 +98,7 @@ def curate(sources: Sequence[str], out: str | Path, config: CurationConfig | Non
 
 def _run(out: Path, work: Path, units: Sequence[Unit], columns: Columns, config: CurationConfig, workers: Workers,
          progress: Any) -> Curation:
-    list_file = out / QUERIES
+    list_file = work / QUERIES
     folders = [work / "matched" / f"{number:05d}" for number in range(len(units))]
     for _ in workers.calls("matching texts", match_unit, [
             (unit, folder, columns, list_file, config.substring, config.seed)

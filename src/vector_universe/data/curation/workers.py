@@ -6,11 +6,13 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from types import TracebackType
 from typing import Any, TypeVar
 
 from vector_universe.data.curation.shards import Unit
+from vector_universe.errors import UserError
 from vector_universe.progress import StageProgress
 
 Result = TypeVar("Result")
@@ -39,9 +41,13 @@ class Workers:
         self._progress(stage, 0, len(calls))
         results = (function(*call) for call in calls) if self._pool is None else self._pool.map(
             function, *zip(*calls, strict=True))
-        for number, result in enumerate(results, 1):
-            self._progress(stage, number, len(calls))
-            yield result
+        try:
+            for number, result in enumerate(results, 1):
+                self._progress(stage, number, len(calls))
+                yield result
+        except BrokenProcessPool:
+            raise UserError("a process was killed, for want of memory perhaps: the same command goes on; "
+                            "--processes 1 needs the least") from None
 
     def __enter__(self) -> Workers:
         return self
