@@ -1,9 +1,9 @@
 """Curation beside a plain loop and MetaCLIP's way: `python -m benchmarks.curation [--quick] [--only CASE]`.
 
 Generated captions, 5 to 19 words of a vocabulary of 500,000 by Zipf's law, and 50,000 queries: the 40,000 most frequent
-words and 10,000 pairs of neighbouring words. From Parquet files to kept ids, each side in a process of its own, with
-one process and its processor time; the sides take turns, figures are medians. The plain loop, `for query in queries: query in text`, is measured
-on a few texts and extrapolated. MetaCLIP's way (arXiv 2309.16671, section 3) is restated: an automaton of pyahocorasick
+words and 10,000 pairs of neighbouring words. From Parquet files to kept ids, in one process each and by its processor
+time; the sides take turns, figures are medians. The plain loop, `for query in queries: query in text`, is measured on
+a few texts and extrapolated. MetaCLIP's way (arXiv 2309.16671, section 3) is restated: an automaton of pyahocorasick
 (extra `bench`) over each text between spaces, counts, then a pair is kept with probability cap / count for each query
 that it matches. Memory is that of all processes together, with one process a core.
 """
