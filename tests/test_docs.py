@@ -145,6 +145,20 @@ def test_the_commands_for_training_run(small_folder: Path, tmp_path: Path) -> No
         assert "<svg" in (tmp_path / run / "curves.html").read_text()
 
 
+def test_the_commands_for_checking_data_run(small_folder: Path, tmp_path: Path,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(small_folder, tmp_path / "pictures")
+    monkeypatch.chdir(tmp_path)
+    block = re.search(r"```sh\n(.*?)```", (ROOT / "docs" / "data-check.md").read_text(), re.DOTALL)
+    assert block is not None
+    for line in block[1].splitlines():
+        with pytest.raises(SystemExit) as ended:
+            main(shlex.split(line)[1:])
+        assert ended.value.code == 0
+    for folder in ("check-pictures", "checked"):
+        assert "<svg" in (tmp_path / folder / "report.html").read_text()
+
+
 def _serve(command: list[str], folder: Path, environment: dict[str, str]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
