@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from vector_universe.data.example import Example
-from vector_universe.data.images import ImageError, encoded_bytes, encoded_size
+from vector_universe.data.images import ImageError, encoded_bytes
 from vector_universe.data.options import LoadOptions
 from vector_universe.data.shard_writers import SHARDS, ShardWriter
 from vector_universe.data.skipped import SkippedRow
 from vector_universe.data.sources import Report, Source, open_source
 from vector_universe.data.sources.imported import INDEX, read_index
-from vector_universe.data.sources.places import MAX_ENCODED
 from vector_universe.data.sources.source import unreported
 from vector_universe.errors import UserError
 from vector_universe.folders import claim_folder, replace_text
@@ -117,7 +116,7 @@ class Import:
                         continue
                     writer = writer or self._new_shard(len(shards))
                     try:
-                        writer.add(item, _encoded(item), number)
+                        writer.add(item, encoded_bytes(item.image), number)
                     except ImageError as error:
                         item = SkippedRow(item.id, None, str(error))
                         unread.append(item)
@@ -182,9 +181,3 @@ def imported(folder: Path, index: dict[str, Any]) -> Imported:
     """What the index of an import says."""
     return Imported(folder, index["examples"], len(index["shards"]), index["skipped"],
                     sum(shard["bytes"] for shard in index["shards"]))
-
-
-def _encoded(example: Example) -> bytes:
-    if encoded_size(example.image) > MAX_ENCODED:
-        raise ImageError(f"too large ({encoded_size(example.image):,} bytes, limit {MAX_ENCODED:,})")
-    return encoded_bytes(example.image)

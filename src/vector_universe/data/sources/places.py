@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from vector_universe.data.images import FileSlice, ImageError, ImageSource, open_image
+from vector_universe.data.images import MAX_BYTES, FileSlice, ImageError, ImageSource, open_image
 from vector_universe.errors import UserError
 
 IMAGE_FOLDERS = ("images", "Images")
@@ -14,7 +14,6 @@ IMAGE_ENDINGS = ("jpg", "jpeg", "png", "webp", "gif", "avif", "bmp", "tif", "tif
 DOWNLOAD = "download the images first, for instance with img2dataset, whose output is read here"
 OUTSIDE = "its path leaves the data folder (--allow-outside lets it)"
 HEADER_BYTES = 256 * 1024  # of a slice that are read to check its header
-MAX_ENCODED = 512 * 1024 * 1024  # no picture of `MAX_PIXELS` takes as much
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 
@@ -79,8 +78,8 @@ def check_header(image: ImageSource) -> None:
         ImageError: missing, empty, not an image, or too large.
     """
     if isinstance(image, FileSlice):
-        if image.length > MAX_ENCODED:
-            raise ImageError(f"too large ({image.length:,} bytes, limit {MAX_ENCODED:,})")
+        if image.length > MAX_BYTES:
+            raise ImageError(f"too large ({image.length:,} bytes, limit {MAX_BYTES:,})")
         if image.length > HEADER_BYTES:
             try:
                 open_image(FileSlice(image.path, image.offset, HEADER_BYTES)).close()
