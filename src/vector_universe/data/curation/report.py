@@ -16,6 +16,7 @@ import numpy as np
 from vector_universe.data.curation.config import CurationConfig
 from vector_universe.data.curation.shards import Columns
 from vector_universe.folders import replace_text
+from vector_universe.page import SERIES, WARNING, html_page, plot_style, svg_for_a_page
 
 if TYPE_CHECKING:
     from vector_universe.data.curation.run import Curation
@@ -23,11 +24,7 @@ if TYPE_CHECKING:
 REPORT, TABLE = "report.html", "queries.csv"
 HEAD_SHARE = 0.01  # of the queries are the head, in the sentence about it
 SHOWN = 25  # queries in each table of the page
-_STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-color: #1c1c1e; background: #fff } h1 { font-size: 1.4rem } .verdict { font-size: 1.15rem }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums } td, th { padding: .15rem .9rem .15rem 0;
-text-align: right } td:first-child, th:first-child { text-align: left } svg { max-width: 100%; height: auto }
-@media (prefers-color-scheme: dark) { body { color: #eee; background: #1c1c1e } svg { background: #fff } }"""
+_STYLE = "td, th { text-align: right; width: auto; } td:first-child, th:first-child { text-align: left; }"
 
 
 @dataclass(frozen=True)
@@ -81,9 +78,8 @@ def _page(table: QueryTable, order: np.ndarray, result: Curation, config: Curati
     lost = table.matches - table.kept
     most_cut = order[np.argsort(-lost[order], kind="stable")]
     tail = [number for number in order[::-1] if table.matches[number]]
-    parts = ["<!doctype html><html lang=en><meta charset=utf-8><title>Curation</title>", f"<style>{_STYLE}</style>",
-             "<h1>Curation</h1>", *(f"<p class=verdict>{escape(text)}</p>" for text in verdict(table, result)),
-             _plot(table, order, result.cap) if result.kept else "",
+    parts = ["<h1>Curation</h1>", *(f'<p class="verdict">{escape(text)}</p>' for text in verdict(table, result)),
+             f"<figure>{_plot(table, order, result.cap)}</figure>" if result.kept else "",
              "<p>Matches: pairs that match the query. Kept: those of them that are in the result. Charged: those that "
              "this query brought in, at most the cap; each kept pair is charged to one query, the one with the fewest "
              "matches that had room.</p>"]
@@ -93,9 +89,9 @@ def _page(table: QueryTable, order: np.ndarray, result: Curation, config: Curati
         rows = "".join(f"<tr><td>{escape(table.queries[n])}<td>{table.matches[n]:,}<td>{table.kept[n]:,}"
                        f"<td>{table.charged[n]:,}" for n in numbers)
         parts.append(f"<h2>{title}</h2><table><tr><th>query<th>matches<th>kept<th>charged{rows}</table>")
-    parts.append(f"<p>Matching {'inside words too' if config.substring else 'of whole words'}, seed {config.seed}. "
-                 f"All queries are in {TABLE}.</p></html>")
-    return "\n".join(parts)
+    parts.append(f"<p class=\"quiet\">Matching {'inside words too' if config.substring else 'of whole words'}, seed "
+                 f"{config.seed}. All queries are in {TABLE}.</p>")
+    return html_page("Curation", "\n".join(parts), _STYLE)
 
 
 def _plot(table: QueryTable, order: np.ndarray, cap: int) -> str:
@@ -103,22 +99,21 @@ def _plot(table: QueryTable, order: np.ndarray, cap: int) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
     places = np.unique(np.geomspace(1, len(order), 400).astype(int)) - 1  # a log axis shows no more
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "curation", "font.size": 10}):
+    with rc_context(plot_style("curation")):
         figure = Figure(figsize=(8, 4.2), layout="constrained")
         canvas = FigureCanvasSVG(figure)
         axes = figure.add_subplot()
-        for label, values, colour in (("matches", table.matches, "#9aa0a6"), ("kept", table.kept, "#1a73e8"),
-                                      ("charged", table.charged, "#e8710a")):
+        for label, values, colour in (("matches", table.matches, SERIES[2]), ("kept", table.kept, SERIES[0]),
+                                      ("charged", table.charged, SERIES[1])):
             axes.plot(places + 1, np.where(values[order[places]] > 0, values[order[places]], np.nan), label=label,
                       color=colour, linewidth=1.6, marker="." if len(order) < 50 else "")
-        axes.axhline(cap, color="#d93025", linewidth=0.9, linestyle="--", label=f"cap {cap:,}")
+        axes.axhline(cap, color=WARNING, linewidth=0.9, linestyle="--", label=f"cap {cap:,}")
         axes.set(xscale="log", yscale="log", xlabel="queries, by matches", ylabel="pairs")
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
+        axes.grid()
+        axes.legend()
         buffer = StringIO()
         canvas.print_svg(buffer, metadata={"Date": None})
-    svg = buffer.getvalue()
-    return svg[svg.index("<svg"):]
+    return svg_for_a_page(buffer.getvalue())
 
 
 def _write_table(path: Path, table: QueryTable, order: np.ndarray) -> None:
