@@ -102,13 +102,19 @@ def _plot(table: QueryTable, order: np.ndarray, cap: int) -> str:
     with rc_context(plot_style("curation")):
         figure = Figure(figsize=(8, 4.2), layout="constrained")
         canvas = FigureCanvasSVG(figure)
+        figure.patch.set_visible(False)
         axes = figure.add_subplot()
-        for label, values, colour in (("matches", table.matches, SERIES[2]), ("kept", table.kept, SERIES[0]),
-                                      ("charged", table.charged, SERIES[1])):
-            axes.plot(places + 1, np.where(values[order[places]] > 0, values[order[places]], np.nan), label=label,
-                      color=colour, linewidth=1.6, marker="." if len(order) < 50 else "")
+        axes.patch.set_visible(False)
+        for label, values, colour, line in (("matches", table.matches, SERIES[2], "-"),
+                                            ("kept", table.kept, SERIES[0], "-"),
+                                            ("charged", table.charged, SERIES[1], "none")):
+            axes.plot(places + 1, np.where(values[order[places]] > 0, values[order[places]], np.nan),
+                      linestyle=line, label=label, color=colour, linewidth=1.6, markersize=3,
+                      marker="." if line == "none" or len(order) < 50 else "")
         axes.axhline(cap, color=WARNING, linewidth=0.9, linestyle="--", label=f"cap {cap:,}")
         axes.set(xscale="log", yscale="log", xlabel="queries, by matches", ylabel="pairs")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:,.0f}")
         axes.grid()
         axes.legend()
         buffer = StringIO()
