@@ -208,7 +208,7 @@ class ToThePoles(torch.nn.Module):
     def __init__(self, **_):
         super().__init__()
 
-    def forward(self, images_BD, texts_BD, *_):
+    def forward(self, images_BD, texts_BD, *_, **_named):
         return LossOutput.of(repulsion=(images_BD * texts_BD).sum(dim=1).mean())
 
 

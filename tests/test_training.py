@@ -214,9 +214,9 @@ def test_a_checkpoint_with_other_weights_is_refused(shapes, tiny_run, tmp_path):
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_batch(shapes, tmp_path, monkeypatch):
     forward, calls = tasks.InfoNCE.forward, []
 
-    def broken(self, *inputs):
+    def broken(self, *inputs, **named):
         calls.append(1)
-        output = forward(self, *inputs)
+        output = forward(self, *inputs, **named)
         return LossOutput.of(broken=output.total * float("nan")) if len(calls) > 4 else output
 
     monkeypatch.setattr(tasks.InfoNCE, "forward", broken)
