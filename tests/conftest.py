@@ -15,9 +15,14 @@ from vector_universe.training import publish
 
 settings.register_profile("reproducible", derandomize=True, deadline=None)
 settings.load_profile("reproducible")
-torch.set_num_threads(1)  # small tensors only wait for threads; the processes of pytest-xdist share the cores
 
 SMALL = TrainConfig(embedding_width=64, epochs=30, batch_size=48)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    """Small tensors only wait for threads, and some library always sets their number back; sums depend on it."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -46,7 +46,7 @@ def test_the_commands_for_your_own_pictures_run(small_folder: Path, tmp_path: Pa
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     lines = [line for line in COMMANDS.splitlines() if line]
     assert [line.split()[1] for line in lines] == ["train", "evaluate", "index", "search", "serve"]
-    lines[0] += " --epochs 20"  # fewer than by itself
+    lines[0] += " --epochs 5"  # fewer than by itself
     for line in lines[:-1]:
         done = subprocess.run(shlex.split(line), cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
