@@ -133,6 +133,16 @@ def test_lists_of_texts_and_pictures_pass_through(tmp_path):
         {"key": 1, "image": b"one", "query": "sea"}, {"key": 2, "image": b"two", "query": "dog"}]
 
 
+def test_what_lies_beside_the_shards_of_a_folder_is_none(tmp_path):
+    folder = tmp_path / "import"
+    folder.mkdir()
+    pq.write_table(pa.table({"id": ["1"], "texts": [["a cat"]]}), folder / "shard-00000.parquet")
+    (folder / "index.json").write_text("{}")
+    (folder / "skipped.csv").write_text("file,row,reason\n")
+    (tmp_path / "list.txt").write_text("cat")
+    assert curate([str(folder)], tmp_path / "out", CurationConfig(queries=tmp_path / "list.txt")).kept == 1
+
+
 def test_nothing_that_matches_is_said_and_no_error(tmp_path):
     write_pairs(tmp_path / "a.csv", [("1", "cat")])
     (tmp_path / "list.txt").write_text("unicorn")
@@ -142,6 +152,7 @@ def test_nothing_that_matches_is_said_and_no_error(tmp_path):
 
 @pytest.mark.parametrize(("arguments", "line"), [
     (["none.parquet"], "none.parquet names no file"), (["empty"], "empty names no file"),
+    (["tars"], "tars holds tars: bring them into Parquet by vu data import"),
     (["list.png"], "list.png is no shard of texts"), ([], "no shards"),
     (["broken.parquet"], "broken.parquet is no Parquet file that can be read"),
     (["numbers.csv"], "numbers.csv has the columns id, number: say by --text-columns which holds the texts"),
@@ -168,6 +179,8 @@ def test_mistakes_end_with_one_line(tmp_path, monkeypatch, capsys, arguments, li
     pq.write_table(pa.table({"n": [1]}), "number.parquet")
     Path("blank.txt").write_text("\n")
     Path("list.png").write_text("")
+    Path("tars").mkdir()
+    Path("tars/shard-0.tar").write_bytes(b"")
     Path("empty").mkdir()
     Path("full").mkdir()
     Path("full", "mine.txt").write_text("")

@@ -56,6 +56,19 @@ class Columns:
         return [*self.texts, *(name for name in (self.id, self.image) if name)]
 
 
+def _of_folder(folder: Path) -> list[str]:
+    """Its shards; what lies beside Parquet files, such as a list of skipped rows, is none.
+
+    Raises:
+        UserError: they are tars.
+    """
+    files = sorted(folder.iterdir())
+    if any(file.suffix == ".tar" for file in files):
+        raise UserError(f"{folder} holds tars: bring them into Parquet by vu data import {folder} --out FOLDER")
+    of_kinds = ([str(file) for file in files if file.suffix in endings] for endings in (PARQUET, JSON_LINES, CSV))
+    return next(filter(None, of_kinds), [])
+
+
 def find_shards(sources: Sequence[str]) -> list[str]:
     """The files that paths, folders and patterns such as `texts/*.parquet` name, each once, in order of their names.
 
@@ -65,9 +78,10 @@ def find_shards(sources: Sequence[str]) -> list[str]:
     found: set[str] = set()
     for source in sources:
         path = Path(source)
-        names = sorted(glob.glob(source, recursive=True)) if not path.exists() else (
-            [str(file) for file in sorted(path.iterdir()) if file.suffix in PARQUET + JSON_LINES + CSV]
-            if path.is_dir() else [source])
+        if path.is_dir():
+            names = _of_folder(path)
+        else:
+            names = [source] if path.exists() else sorted(glob.glob(source, recursive=True))
         if not names:
             raise UserError(f"{source} names no file: give Parquet, JSONL or CSV files, a folder of them, or a pattern")
         for name in names:
