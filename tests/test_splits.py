@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.pictures import shape, write_table
 from vector_universe import UserError, load_dataset
+from vector_universe.cli_data import flags
 from vector_universe.data import LoadOptions
 from vector_universe.data.splits import SPLITS, split_of, splits_of_groups
 
@@ -96,3 +97,9 @@ def test_copies_are_kept_in_the_test_split(tmp_path):
         kept = load_dataset(tmp_path, LoadOptions(group_duplicates=True), lambda *progress: seen.append(progress))
     assert seen[-3:] == [(1, 3), (2, 3), (3, 3)]
     assert [example.split for example in kept] == ["test", "test", "train"]
+
+
+def test_the_next_command_reads_the_data_in_the_same_way():
+    assert flags(LoadOptions()) == ""
+    assert flags(LoadOptions(group_duplicates=True, group="sold by", text_columns=("title", "caption"))) == (
+        " --text-columns title caption --group 'sold by' --group-duplicates")

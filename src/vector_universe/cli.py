@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import tyro
 
-from vector_universe.cli_data import Data, Options, Source, read_data
+from vector_universe.cli_data import Data, Options, Source, flags, read_data
 from vector_universe.data.options import LoadOptions
 from vector_universe.errors import UserError
 from vector_universe.training.config import TrainConfig, read_config
@@ -82,7 +82,8 @@ class Train:
             print(overfit_one_batch(dataset, self.config, self.out), file=sys.stderr)
             return
         train(dataset, self.config, self.out)
-        print(f"the model is in {self.out / 'model'}; next: vu evaluate {self.out} --data {self.data}", file=sys.stderr)
+        following = f"vu evaluate {self.out} --data {self.data}{flags(self.load)}"
+        print(f"the model is in {self.out / 'model'}; next: {following}", file=sys.stderr)
 
 
 def _train_from(arguments: list[str]) -> type[Train]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,6 +27,16 @@ def read_data(source: str, options: LoadOptions) -> ImageTextDataset:
     from vector_universe.progress import stages
     with stages() as progress:
         return load_dataset(source, options, lambda done, total: progress("reading the data", done, total))
+
+
+def flags(options: LoadOptions) -> str:
+    """What must be said again in the next command, so that it reads the same data: " --group channel", or ""."""
+    said = []
+    for field_ in fields(options):
+        value, name = getattr(options, field_.name), f"--{field_.name.replace('_', '-')}"
+        if value != field_.default:
+            said += [name] if value is True else [name, *([value] if isinstance(value, str) else value)]
+    return "".join(f" {shlex.quote(word)}" for word in said)
 
 
 @dataclass(frozen=True)
