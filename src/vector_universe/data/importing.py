@@ -40,8 +40,8 @@ class Imported:
         return line + (f"; {self.skipped:,} rows were skipped, see {self.folder / SKIPPED}" if self.skipped else "")
 
 
-def import_data(source: str | Path, out: Path, options: LoadOptions, *, format: str = "parquet", shard_mb: int = 256,
-                report: Report = unreported) -> Imported:
+def import_data(source: str | Path, out: str | Path, options: LoadOptions, *, format: str = "parquet",
+                shard_mb: int = 256, report: Report = unreported) -> Imported:
     """Write the examples of a source as shards, with `index.json`, which is written last, and `skipped.csv`.
 
     Images are copied as they are, never encoded again; loading the folder gives the very same examples. Memory is
@@ -70,6 +70,7 @@ def import_data(source: str | Path, out: Path, options: LoadOptions, *, format: 
     settings = {"source": os.path.abspath(source) if Path(source).exists() else str(source),
                 "options": json.loads(json.dumps(asdict(options))), "format": format, "shard_mb": shard_mb,
                 "files": [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in opened.files]}
+    out = Path(out)
     claim_folder(out, "data")
     index = read_index(out)
     if index is not None:
