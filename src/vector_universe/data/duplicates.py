@@ -87,16 +87,12 @@ def alike_groups(looks: Sequence[Look | None], keys: Sequence[Hashable | None]) 
 
     Every pair of hashes is compared, by faiss: 10,000 rows in a second, 100,000 in a minute or so.
     """
-    groups = Groups(len(keys))
+    groups, first = Groups(len(keys)), dict[Look, int]()
     for row, (look, key) in enumerate(zip(looks, keys, strict=True)):
         if key is not None:
             groups.join_by(key, row)
         if look is not None:
-            groups.join_by(look, row)
-    first: dict[Look, int] = {}
-    for row, look in enumerate(looks):
-        if look is not None:
-            first.setdefault(look, row)
+            groups.join(first.setdefault(look, row), row)
     rows = list(first.values())
     for one, other in _near_pairs(list(first)):
         groups.join(rows[one], rows[other])

@@ -159,7 +159,7 @@ def decode_image(source: ImageSource, size: int | None = None, *, longest: bool 
             image.draft("RGB", (max(1, int(image.width * share)), max(1, int(image.height * share)))
                         if longest else (wanted, wanted))
         image.load()
-        upright = _UPRIGHT.get(_orientation(image))
+        upright = _UPRIGHT.get(orientation(image))
         picture = rgb(image)
         if size is not None:
             picture = average_blocks(picture, size, longest=longest)
@@ -189,8 +189,8 @@ def average_blocks(picture: Image.Image, size: int, *, longest: bool = False) ->
     return picture.reduce(factor, box)
 
 
-def _orientation(image: Image.Image) -> int:
-    """EXIF's, of a decoded image; 1, upright, where the EXIF data cannot be read: the picture still can."""
+def orientation(image: Image.Image) -> int:
+    """EXIF's, 1 to 8; 1, upright, where the EXIF data cannot be read: the picture still can."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:

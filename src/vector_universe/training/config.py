@@ -14,6 +14,7 @@ MIN_EPOCHS, MAX_EPOCHS = 8, 100
 DEFAULT_BATCH = 128
 OWN_IMAGE_TOWERS, OWN_TEXT_TOWERS = ("convnet", "vit"), ("bag_of_words", "transformer")
 Adapt = Literal["auto", "frozen", "lora", "last_k", "full"]
+LeaveOut = Literal["none", "same_labels", "any_label"]
 # Settings that a given model has already, and those that only a given one takes.
 FROM_SCRATCH = ("image_tower", "text_tower", "pretrained_towers", "projection", "projection_dropout", "image_size",
                 "embedding_width", "max_text_tokens")
@@ -73,7 +74,7 @@ class TrainConfig:
     labels of image and title fused; auto is sigmoid for a SigLIP, else InfoNCE."""
     soft_labels: float = 0.0
     """Share of InfoNCE's target that goes to texts with common labels (rare labels count more)."""
-    leave_out: Literal["none", "same_labels", "any_label"] = "none"
+    leave_out: LeaveOut = "none"
     """Pairs of a batch that InfoNCE does not compare: none, those with the same labels, or with any label in common."""
     duplicates: Literal["identical", "near", "off"] = "identical"
     """Images that count as one, so that their texts are right for each other: files with the same content, nearly

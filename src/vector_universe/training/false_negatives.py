@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,8 +15,8 @@ from torch import Tensor
 from vector_universe.data.groups import Groups
 from vector_universe.losses.label_sets import LabelSets
 from vector_universe.losses.ring import Ring
+from vector_universe.training.config import LeaveOut
 
-LeaveOut = Literal["none", "same_labels", "any_label"]
 _CHUNK = 1024  # rows whose comparisons are written out at once
 
 

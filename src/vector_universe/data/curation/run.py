@@ -20,8 +20,9 @@ from vector_universe.data.curation.queries import read_queries, read_written, wr
 from vector_universe.data.curation.report import QueryTable, write_report
 from vector_universe.data.curation.select_pairs import select
 from vector_universe.data.curation.shards import Columns, Unit, find_columns, find_shards, units_of
-from vector_universe.data.curation.workers import Workers, default_processes
+from vector_universe.data.curation.workers import Workers
 from vector_universe.data.curation.write_kept import write_unit
+from vector_universe.data.read_ahead import cores
 from vector_universe.errors import UserError
 from vector_universe.folders import claim_folder, replace_text
 from vector_universe.progress import stages
@@ -85,7 +86,7 @@ def curate(sources: Sequence[str], out: str | Path, config: CurationConfig | Non
         folder.mkdir(parents=True, exist_ok=True)
     if not units:
         raise UserError(f"{shards[0]} has no rows: give shards with texts")
-    with stages() as progress, Workers(min(config.processes or default_processes(), len(units)), progress) as workers:
+    with stages() as progress, Workers(min(config.processes or cores(), len(units)), progress) as workers:
         list_file = work / QUERIES  # the copy in `out` is for people, who may edit it at any time
         if not list_file.exists():
             write_queries(list_file, given or build_queries(units, columns, config, workers.each))

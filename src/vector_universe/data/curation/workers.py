@@ -58,11 +58,6 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
 
 
-def default_processes() -> int:
-    """One a core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _end_with_parent() -> None:
     """A parent that is killed leaves no worker behind."""
     parent = parent_process()

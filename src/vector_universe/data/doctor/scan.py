@@ -10,14 +10,13 @@ from PIL import Image
 
 from vector_universe.data.dataset import ImageTextDataset
 from vector_universe.data.duplicates import DECODED_SIDE, Look, look_at
-from vector_universe.data.images import ImageError, ImageSource, decode_image, encoded_bytes, open_image
+from vector_universe.data.images import ImageError, ImageSource, decode_image, encoded_bytes, open_image, orientation
 from vector_universe.data.read_ahead import read_ahead
 
 SAME_COLOUR = 2  # of 255: what JPEG makes of one colour
 MODES = {"CMYK": "CMYK", "P": "palette", "PA": "palette", "I": "16-bit", "I;16": "16-bit", "I;16B": "16-bit",
          "I;16L": "16-bit", "F": "32-bit float", "LAB": "LAB", "YCbCr": "", "HSV": "HSV"}
 TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
-ORIENTATION = 0x0112  # the EXIF tag
 
 
 @dataclass(frozen=True)
@@ -100,10 +99,7 @@ def _header(encoded: bytes) -> tuple[int, int, tuple[str, ...]]:
 def _orientation(image: Image.Image) -> int:
     if image.format == "PNG" and "exif" not in image.info:
         return 1  # Pillow would decode the whole picture to look for it behind the pixels
-    try:
-        return int(image.getexif().get(ORIENTATION, 1))
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError):
-        return 1
+    return orientation(image)
 
 
 def _uniform(picture: Image.Image) -> bool:
