@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
+from vector_universe.evaluation.chance import chance_average_precision, mean_chance
 from vector_universe.losses.label_sets import LabelSets
 
 
@@ -75,8 +77,8 @@ def label_ranking(scores_BL: np.ndarray, labels: LabelSets) -> LabelRanking | No
         average_precision=float(_average_precision(rows_NL).mean()),
         macro_average_precision=float(_average_precision(columns_KB).mean()),
         recall_at_1=recall[1], recall_at_3=recall[3], recall_at_5=recall[5],
-        chance_average_precision=float(_chance(counts_N, labels.vocabulary).mean()),
-        chance_macro=float(_chance(columns_KB.sum(axis=1), labels.size).mean()),
+        chance_average_precision=mean_chance(partial(chance_average_precision, labels.vocabulary), counts_N),
+        chance_macro=mean_chance(partial(chance_average_precision, labels.size), columns_KB.sum(axis=1)),
         chance_at_1=chance[1], chance_at_3=chance[3], chance_at_5=chance[5],
         rows=int(by_row.sum()), labels=int(by_label.sum()))
 
@@ -91,14 +93,3 @@ def _average_precision(ranked_QN: np.ndarray) -> np.ndarray:
     """Mean over the true places of each query of the precision there, (Q,)."""
     precision_QN = ranked_QN.cumsum(axis=1) / np.arange(1, ranked_QN.shape[1] + 1)
     return (precision_QN * ranked_QN).sum(axis=1) / ranked_QN.sum(axis=1)
-
-
-def _chance(true_Q: np.ndarray, candidates: int) -> np.ndarray:
-    """Expected average precision of a random order of N candidates of which R are true, (Q,).
-
-    The i-th place is true with probability R/N; then each of the i - 1 before it is with (R - 1)/(N - 1):
-    (1/N) Σ_i (1 + (i - 1)(R - 1)/(N - 1)) / i.
-    """
-    harmonic = float(np.sum(1 / np.arange(1, candidates + 1)))
-    share_Q = (true_Q - 1) / max(1, candidates - 1)
-    return (harmonic + share_Q * (candidates - harmonic)) / candidates
