@@ -145,8 +145,8 @@ class _Problem:
     def of(cls, queries_QD: np.ndarray, candidates_ND: np.ndarray, right: Sequence[Sequence[int]]) -> _Problem:
         queries, candidates = _rows(queries_QD, "query"), _rows(candidates_ND, "candidate")
         if queries.shape[1] != candidates.shape[1] or len(right) != len(queries):
-            raise ValueError(f"{tuple(queries.shape)} queries, {tuple(candidates.shape)} candidates, {len(right)} lists "
-                             "of right ones: widths must be equal, and each query needs a list")
+            raise ValueError(f"{tuple(queries.shape)} queries, {tuple(candidates.shape)} candidates, {len(right)} "
+                             "lists of right ones: widths must be equal, and each query needs a list")
         row_P, column_P = _positions(right, len(candidates))
         score_P = torch.cat([(queries[rows] * candidates[columns]).sum(1) for rows, columns in zip(
             torch.from_numpy(row_P).split(ROWS), torch.from_numpy(column_P).split(ROWS), strict=True)]).numpy()

@@ -1,13 +1,16 @@
-"""Retrieval: at which rank does the first right answer come?"""
+"""Retrieval: how high do the right answers of a query stand among all candidates?"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 
-TILE = 1024  # queries compared at once: memory is TILE x candidates, whatever the number of queries
+from vector_universe.evaluation.bootstrap import DRAWS, LEVEL, Interval
+from vector_universe.evaluation.chance import chance_recall, mean_chance
+from vector_universe.evaluation.ranks import Ranks, ranks
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,9 @@ class Retrieval:
     Attributes:
         recall_at_1, recall_at_5, recall_at_10: share of queries with a right candidate among the first k.
         median_rank: of the first right candidate; 1 is the best.
+        mean_reciprocal_rank: mean of 1 / rank of the first right candidate.
+        mean_average_precision: mean over the queries of the mean precision at the ranks of their right candidates;
+            equal to the former where each has one.
         chance_at_10: the recall@10 that a random order would reach.
         queries, candidates: how many there were.
     """
@@ -25,9 +31,22 @@ class Retrieval:
     recall_at_5: float
     recall_at_10: float
     median_rank: float
+    mean_reciprocal_rank: float
+    mean_average_precision: float
     chance_at_10: float
     queries: int
     candidates: int
+
+    @classmethod
+    def of(cls, found: Ranks) -> Retrieval:
+        """The figures of ranks."""
+        first_A = found.first_A
+        return cls(recall_at_1=float(np.mean(first_A <= 1)), recall_at_5=float(np.mean(first_A <= 5)),
+                   recall_at_10=float(np.mean(first_A <= 10)), median_rank=float(np.median(first_A)),
+                   mean_reciprocal_rank=float(np.mean(1 / first_A)),
+                   mean_average_precision=float(np.mean(found.average_precision_A)),
+                   chance_at_10=mean_chance(partial(chance_recall, found.candidates, k=10), found.right_A),
+                   queries=len(first_A), candidates=found.candidates)
 
     def as_dict(self) -> dict[str, float | int]:
         """The figures by name, for JSON."""
@@ -41,33 +60,34 @@ def retrieval(queries_QD: np.ndarray, candidates_ND: np.ndarray, right: Sequence
         queries_QD: unit rows (Q, D).
         candidates_ND: unit rows (N, D).
         right: for each query the positions of its right candidates (at least one).
+
+    Raises:
+        UserError: a row is NaN or infinite.
+        ValueError: shapes do not match, a query has no right candidate, or a position is out of range.
     """
     if not len(queries_QD) or not len(candidates_ND):
         return None
-    ranks = first_ranks(queries_QD, candidates_ND, right)
-    return Retrieval(recall_at_1=float(np.mean(ranks <= 1)), recall_at_5=float(np.mean(ranks <= 5)),
-                     recall_at_10=float(np.mean(ranks <= 10)), median_rank=float(np.median(ranks)),
-                     chance_at_10=float(np.mean([_chance(len(candidates_ND), len(r), 10) for r in right])),
-                     queries=len(queries_QD), candidates=len(candidates_ND))
+    return Retrieval.of(ranks(queries_QD, candidates_ND, right))
 
 
-def first_ranks(queries_QD: np.ndarray, candidates_ND: np.ndarray, right: Sequence[Sequence[int]]) -> np.ndarray:
-    """Rank (Q,) of the best right candidate, from 1. A tie counts against the model, so that a collapsed one scores 0.
+def median_interval(values_Q: np.ndarray, units: Sequence[str], draws: int = DRAWS, seed: int = 0) -> Interval:
+    """The 95 % interval of a median: between percentiles of the medians of units drawn with replacement.
 
-    Equally right candidates never push each other down.
+    Args:
+        values_Q: one a query.
+        units: the unit that each belongs to.
+        draws, seed: of the bootstrap.
     """
-    ranks = np.empty(len(queries_QD), np.int64)
-    for start in range(0, len(queries_QD), TILE):
-        scores = queries_QD[start:start + TILE] @ candidates_ND.T
-        for row, score in enumerate(scores, start):
-            positions = np.asarray(right[row])
-            best = score[positions].max()
-            ranks[row] = 1 + np.count_nonzero(score >= best) - np.count_nonzero(score[positions] >= best)
-    return ranks
-
-
-def _chance(candidates: int, right: int, k: int) -> float:
-    miss = 1.0
-    for drawn in range(min(k, candidates)):
-        miss *= max(0, candidates - right - drawn) / (candidates - drawn)
-    return 1 - miss
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(units))}
+    order_Q = np.argsort(values_Q, kind="stable")
+    sorted_Q = np.asarray(values_Q)[order_Q]
+    unit_Q = np.array([numbers[name] for name in units])[order_Q]
+    generator = np.random.default_rng(seed)
+    medians = np.empty(draws)
+    for draw in range(draws):
+        times_U = np.bincount(generator.integers(len(numbers), size=len(numbers)), minlength=len(numbers))
+        seen_Q = times_U[unit_Q].cumsum()  # values of the draw up to each, in order
+        middle = [(seen_Q[-1] - 1) // 2, seen_Q[-1] // 2]
+        medians[draw] = sorted_Q[np.searchsorted(seen_Q, middle, side="right")].mean()
+    low, high = np.quantile(medians, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), float(high))
