@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -96,7 +97,8 @@ def adapt(model: DualEncoder, adaptation: Adaptation, base: str = "") -> DualEnc
         base: name or folder of the base, for the reader of a saved adapter.
 
     Returns:
-        the same model; it embeds as before, since LoRA's B starts at zero.
+        the same model; it embeds as before, since LoRA's B starts at zero, but without the post-processing that it
+        may have had, of which a warning tells.
 
     Raises:
         UserError: the model is adapted already, a tower has nothing that LoRA could go to, or fewer than k blocks.
@@ -104,6 +106,11 @@ def adapt(model: DualEncoder, adaptation: Adaptation, base: str = "") -> DualEnc
     adaptation.check()
     if model.adapted is not None:
         raise UserError("the model is adapted already: merge it first, or load its base anew")
+    if model.post_processing is not None:
+        warnings.warn(f"the base's {model.post_processing.describe()} is taken off: it was fitted to vectors that "
+                      "training moves; fit it again afterwards", stacklevel=2)
+        model.set_post_processing(None)
+    model.calibration = None  # likewise
     targets = [name for side in SIDES if adaptation.mode(side) == "lora" for name in lora_targets(model, side,
                                                                                                 adaptation.targets)]
     learning = [name for side in SIDES for name in _learning_modules(model, side, adaptation)]

@@ -13,6 +13,7 @@ from vector_universe.errors import UserError
 OWN_IMAGE_TOWERS = ("convnet", "vit")
 OWN_TEXT_TOWERS = ("bag_of_words", "transformer")
 FUSION_SETTINGS = ("kind", "hidden_width", "rank")
+POST_PROCESSING_SETTINGS = ("kind",)
 AUTO = "auto"  # a tower that is any `AutoModel`, built from its own config
 
 
@@ -44,6 +45,7 @@ class DualEncoderConfig(PretrainedConfig):
         logit_scale_init: starting value of the learned exp(t) that multiplies cosines (CLIP: 1/0.07).
         image_fit, image_shortest_edge, image_resampling, image_mean, image_std, image_exact: see `Framing`.
         fusion: kind, hidden_width and rank of the `FusionHead` that the model carries; None without one.
+        post_processing: kind of the `PostProcessing` that the model carries; None without one.
     """
 
     model_type = "vector_universe_dual_encoder"
@@ -57,7 +59,7 @@ class DualEncoderConfig(PretrainedConfig):
                  logit_scale_init: float = 14.2857, image_fit: Fit = "pad", image_shortest_edge: int | None = None,
                  image_resampling: str = "bicubic", image_mean: tuple[float, ...] = (0.5, 0.5, 0.5),
                  image_std: tuple[float, ...] = (0.25, 0.25, 0.25), image_exact: bool = False,
-                 fusion: dict | None = None, **hugging_face: Any) -> None:
+                 fusion: dict | None = None, post_processing: dict | None = None, **hugging_face: Any) -> None:
         self.pretrained_config = pretrained_config
         self.image_tower = image_tower
         self.image_tower_config = image_tower_config
@@ -84,6 +86,7 @@ class DualEncoderConfig(PretrainedConfig):
         self.image_std = list(image_std)
         self.image_exact = image_exact
         self.fusion = fusion
+        self.post_processing = post_processing
         super().__init__(**hugging_face)  # the base class's own settings, as transformers asks of every config
 
     @property
@@ -108,6 +111,9 @@ class DualEncoderConfig(PretrainedConfig):
         if self.fusion is not None and set(self.fusion) != set(FUSION_SETTINGS):
             raise UserError(f"fusion has {', '.join(sorted(self.fusion)) or 'no settings'}: give "
                             f"{', '.join(FUSION_SETTINGS)}, or None for no fusion head")
+        if self.post_processing is not None and set(self.post_processing) != set(POST_PROCESSING_SETTINGS):
+            raise UserError(f"post_processing has {', '.join(sorted(self.post_processing)) or 'no settings'}: give "
+                            f"{', '.join(POST_PROCESSING_SETTINGS)}, or None for none")
         own_tower = self.pretrained_config is None and self.image_tower in OWN_IMAGE_TOWERS
         if own_tower and (self.image_size % 16 or not 64 <= self.image_size <= 224):
             raise UserError(f"image_size is {self.image_size}: choose a multiple of 16 between 64 and 224")

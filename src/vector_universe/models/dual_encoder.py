@@ -18,11 +18,13 @@ from vector_universe.data.decode_ahead import decode_ahead
 from vector_universe.data.framing import Framing
 from vector_universe.data.images import ImageSource
 from vector_universe.errors import UserError
+from vector_universe.models.calibration import Calibration, store_calibration
 from vector_universe.models.configuration import FUSION_SETTINGS, DualEncoderConfig
 from vector_universe.models.fingerprint import fingerprint_of
 from vector_universe.models.fusion import FusionHead, FusionHeadConfig
 from vector_universe.models.fusion_inputs import INPUTS, fuse_by_mean
 from vector_universe.models.initialise import initialise
+from vector_universe.models.post_processing import PostProcessing
 from vector_universe.models.precision import autocast
 from vector_universe.models.pretrained import Parts, Source, build_towers, join_towers, load_tokenizer, load_whole
 from vector_universe.models.source import HUB_ARGUMENTS, explained, read_config, refuse_misfit
@@ -48,6 +50,8 @@ class DualEncoder(PreTrainedModel):
         towers: what is inside; see `Towers`.
         tokenizer: turns texts into token ids.
         fusion: makes one vector of an image, its title and its burnt-in text; None where the model has learned none.
+        post_processing: centres or whitens what the towers give, as part of `encode_…`; None where nothing does.
+        calibration: what its cosines mean, measured on data; None where nobody has measured.
         adapted: what `adapt` did to the model; None for a plain one.
     """
 
@@ -63,6 +67,9 @@ class DualEncoder(PreTrainedModel):
         self.towers = towers or build_towers(config)
         self.fusion = None if config.fusion is None else FusionHead(
             FusionHeadConfig(width=config.embedding_width, **config.fusion))
+        self.post_processing = None if config.post_processing is None else PostProcessing(
+            width=config.embedding_width, **config.post_processing)
+        self.calibration: Calibration | None = None
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self.adapted: Adapted | None = None
         self.post_init()  # new weights alone: transformers knows those that were loaded
@@ -139,24 +146,28 @@ class DualEncoder(PreTrainedModel):
                 "use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True})
             model, report = loaded
             model.tokenizer = load_tokenizer(name, hub)
+        model.calibration = Calibration.read(name, hub)
         refuse_misfit(name, report)
         return model
 
     def save_pretrained(self, save_directory: str | PathLike, *args: Any, **kwargs: Any) -> None:
-        """Save weights (safetensors), config and tokenizer, as `transformers` does."""
+        """Save weights (safetensors), config and tokenizer, as `transformers` does; and the calibration, if any."""
         super().save_pretrained(save_directory, *args, **kwargs)
         if self.tokenizer is not None:
             self.tokenizer.save_pretrained(save_directory)
+        store_calibration(self.calibration, save_directory)
 
     # ---- embedding ----
 
     def encode_images(self, pixel_values: Tensor) -> Tensor:
         """Embed normalised pixels (B, 3, S, S) as unit rows (B, D)."""
-        return F.normalize(self.towers.image_features(pixel_values.to(self.dtype)).float(), dim=-1)
+        rows_BD = F.normalize(self.towers.image_features(pixel_values.to(self.dtype)).float(), dim=-1)
+        return rows_BD if self.post_processing is None else self.post_processing(rows_BD, "image")
 
     def encode_texts(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Embed token ids (B, L) with their mask as unit rows (B, D)."""
-        return F.normalize(self.towers.text_features(input_ids, attention_mask).float(), dim=-1)
+        rows_BD = F.normalize(self.towers.text_features(input_ids, attention_mask).float(), dim=-1)
+        return rows_BD if self.post_processing is None else self.post_processing(rows_BD, "text")
 
     def forward(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Embed a batch of pairs: unit rows (B, D) of the images and of the texts."""
@@ -248,8 +259,11 @@ class DualEncoder(PreTrainedModel):
         """Make a head part of the model, on its device and in its type; None takes the model's own away.
 
         Raises:
-            UserError: the head is of another width.
+            UserError: the head is of another width, or the model's vectors are post-processed.
         """
+        if head is not None and self.post_processing is not None:
+            raise UserError(f"the model's vectors go through {self.post_processing.describe()}, and a fusion head is "
+                            "trained on plain ones: take it off first, set_post_processing(None)")
         width = self.config.embedding_width
         if head is not None and head.config.width != width:
             raise UserError(f"the fusion head is of width {head.config.width}, and the model embeds in {width} "
@@ -279,6 +293,28 @@ class DualEncoder(PreTrainedModel):
         return fuse_by_mean({name: rows_ND for name, rows_ND in zip(INPUTS, (image_ND, title_ND, ocr_ND), strict=True)
                              if rows_ND is not None})
 
+    # ---- after the towers ----
+
+    def set_post_processing(self, found: PostProcessing | None) -> None:
+        """Make a post-processing part of the model, on its device and in its type; None takes the model's own away.
+
+        What was known of its cosines, the calibration, goes: they are others now.
+
+        Raises:
+            UserError: the model has a fusion head, which was trained on plain vectors; or the widths differ.
+        """
+        width = self.config.embedding_width
+        if found is not None and self.fusion is not None:
+            raise UserError("the model has a fusion head, which was trained on vectors without post-processing: take "
+                            "the head off first, set_fusion(None), or leave the vectors as they are")
+        if found is not None and found.width != width:
+            raise UserError(f"the post-processing is of width {found.width}, and the model embeds in {width} "
+                            "dimensions: fit it on vectors of this model")
+        if found is not self.post_processing:
+            self.calibration = None
+        self.post_processing = None if found is None else found.to(self.device, self.dtype).train(self.training)
+        self.config.post_processing = None if found is None else found.settings
+
     # ---- what it is made of ----
 
     def parts(self, side: Side) -> TowerParts:
@@ -307,9 +343,9 @@ class DualEncoder(PreTrainedModel):
         return fingerprint_of(self.config, self.tokenizer, self.state_dict())
 
     def tower_fingerprint(self) -> str:
-        """The fingerprint that the model has, or would have, without a fusion head."""
+        """The fingerprint that the model has, or would have, without a fusion head and post-processing."""
         return fingerprint_of(self.config, self.tokenizer, {name: weight for name, weight in self.state_dict().items()
-                                                            if not name.startswith("fusion.")})
+                                                            if not name.startswith(("fusion.", "post_processing."))})
 
     @classmethod
     def _of(cls, parts: Parts) -> DualEncoder:

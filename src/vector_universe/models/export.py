@@ -43,7 +43,7 @@ def export(source: str | Path, out: str | Path, format: Format = "transformers")
     "transformers": config.json and safetensors for `CLIPModel.from_pretrained` or `AutoModel.from_pretrained`.
     "sentence-transformers": these, and `SentenceTransformer(out)`, whose vectors are normalised.
     "onnx": image.onnx and text.onnx, of any model; see `write_onnx`.
-    A fusion head stays behind, and the card says so.
+    A fusion head stays behind, and the card says so. Post-processing goes with "onnx" alone.
 
     Args:
         source: a run folder, or any folder or hub name that `DualEncoder.from_pretrained` takes.
@@ -54,8 +54,8 @@ def export(source: str | Path, out: str | Path, format: Format = "transformers")
         what there is to say of it.
 
     Raises:
-        UserError: `out` is not empty, there is no model, it is made of two joined towers (but for "onnx"), or
-            the extra `onnx` is missing. Nothing is left at `out` then.
+        UserError: `out` is not empty, there is no model, it is made of two joined towers or has post-processing (but
+            for "onnx"), or the extra `onnx` is missing. Nothing is left at `out` then.
     """
     out = Path(out)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
@@ -71,6 +71,10 @@ def export(source: str | Path, out: str | Path, format: Format = "transformers")
         if format == "onnx":
             _write_inputs(model, partial)
             parity = write_onnx(model, partial)
+        elif model.post_processing is not None:  # means differ by side, and no class of these formats knows sides
+            raise UserError(f"the model in {source} ends in {model.post_processing.describe()}, for which {format} has "
+                            "no place, and without it vectors would be others: export it with --format onnx, or load "
+                            "it, set_post_processing(None), and save_pretrained")
         elif isinstance(model.towers, WholeModel):
             _write_whole(model, model.towers, partial, format)
         else:

@@ -20,11 +20,13 @@ def fingerprint_of(config: DualEncoderConfig, tokenizer: PreTrainedTokenizerBase
                    weights: Mapping[str, Tensor]) -> str:
     """16 hexadecimal digits of a hash of config, vocabulary and weights.
 
-    A fusion head counts if its weights are among `weights`.
+    A fusion head and post-processing count if their weights are among `weights`.
     """
     settings = {key: value for key, value in config.to_dict().items() if key not in _CIRCUMSTANCES}
     if not any(name.startswith("fusion.") for name in weights):
         del settings["fusion"]  # without a head: the fingerprint of a model from before there were any
+    if not any(name.startswith("post_processing.") for name in weights):
+        del settings["post_processing"]  # likewise
     if not settings["image_exact"]:
         del settings["image_exact"]  # likewise
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())

@@ -56,6 +56,9 @@ def model_card(model: DualEncoder, source: Path, format: str, parity: Parity | N
              "them.", "", "```python", use, "```"]
     if parity:
         lines += ["", f"Both files were run when they were written. {parity}, between numbers of unit vectors."]
+    if model.post_processing is not None:
+        lines += ["", f"Vectors have gone through {model.post_processing.describe()}, fitted on training data, as the "
+                  "last step of both files: nothing is left to do."]
     if left_behind := fusion_left_behind(model):
         lines += ["", "## What is not here", "", left_behind]
     lines += ["", "## Base and licence", ""]

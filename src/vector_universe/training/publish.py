@@ -73,4 +73,5 @@ def _retention(model: DualEncoder, config: TrainConfig, run: RunFolder, dataset:
 
 def _base(config: TrainConfig, model: DualEncoder) -> DualEncoder:
     base: Any = load_run_model(str(config.model))
+    base.set_post_processing(None)  # training took it off
     return base.to(model.device)
