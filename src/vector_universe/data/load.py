@@ -22,6 +22,7 @@ def load_dataset(source: str | Path, options: LoadOptions = DEFAULT, report: Rep
               in `images/`; several rows of one image are its several texts;
             - a table by itself: `.csv`, `.tsv`, `.parquet`, `.jsonl`; Parquet may hold the images as bytes;
             - WebDataset shards: a `.tar`, a folder of them, or a pattern such as `shards/{000..012}.tar`;
+            - a folder of CLIP_benchmark: such shards by split, with `classnames.txt`;
             - a data set of Hugging Face: a folder by `save_to_disk`, or `owner/name` on the Hub;
             - a folder of images by class (`cat/a.jpg`, `train/cat/a.jpg`);
             - what `vu data import` wrote;

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vector_universe.data.options import LoadOptions
 from vector_universe.data.sources.class_folder import class_folder_source, class_folders
+from vector_universe.data.sources.clip_benchmark import clip_benchmark_source, is_clip_benchmark
 from vector_universe.data.sources.files import files_source
 from vector_universe.data.sources.hugging_face import is_saved, saved_source
 from vector_universe.data.sources.imported import imported_source
@@ -21,9 +22,9 @@ OTHER_TABLES = ("*.csv", "*.tsv", "*.jsonl", "*.ndjson")  # of any name
 def folder_source(folder: Path, options: LoadOptions) -> Source:
     """The source in a folder.
 
-    In this order: what `vu data import` wrote, a saved Hugging Face data set, a table of a usual name, tar shards,
-    Parquet shards, the only other table there is, images by class. The tables and shards of several splits may lie in
-    folders named by them.
+    In this order: what `vu data import` wrote, a saved Hugging Face data set, a folder of CLIP_benchmark, a table of a
+    usual name, tar shards, Parquet shards, the only other table there is, images by class. The tables and shards of
+    several splits may lie in folders named by them.
 
     Raises:
         UserError: there is none of these; or the one found cannot be used.
@@ -32,6 +33,8 @@ def folder_source(folder: Path, options: LoadOptions) -> Source:
         return imported_source(folder, options)
     if is_saved(folder):
         return saved_source(folder, options)
+    if is_clip_benchmark(folder):
+        return clip_benchmark_source(folder, options)
     for files in (_tables(folder), _shards(folder, ".tar"), _shards(folder, ".parquet"), _other_tables(folder)):
         if files:
             return files_source(files, options, name=folder.resolve().name)

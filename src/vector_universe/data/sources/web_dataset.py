@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -35,7 +35,8 @@ class Sample:
     members: Mapping[str, Member]
 
 
-def shards_source(paths: Sequence[Path], options: LoadOptions, *, name: str, splits: Sequence[str] = ()) -> Source:
+def shards_source(paths: Sequence[Path], options: LoadOptions, *, name: str, splits: Sequence[str] = (),
+                  read: Callable[[Mapping[str, Any]], dict[str, Any]] = dict) -> Source:
     """Tar shards as one source.
 
     Args:
@@ -43,13 +44,14 @@ def shards_source(paths: Sequence[Path], options: LoadOptions, *, name: str, spl
         options: columns; a column is a key of the `.json` member, or `txt` or `cls` for these members.
         name: of the source, for people.
         splits: the split of each shard's samples that do not say theirs; it then stands before their ids.
+        read: what the text members of a sample mean, by column; a ValueError is the reason to leave it out.
 
     Raises:
         UserError: a shard is compressed, or a named column is in none of the first samples.
     """
     for path in paths:
         refuse_packed(path)
-    shards = Shards(tuple(paths), options, tuple(splits) or ("",) * len(paths))
+    shards = Shards(tuple(paths), options, tuple(splits) or ("",) * len(paths), read)
     shards.check_columns()
     return Source(name, str(paths[0]), shards.items, files=tuple(paths), complete=True)
 
@@ -61,6 +63,7 @@ class Shards:
     paths: tuple[Path, ...]
     options: LoadOptions
     splits: tuple[str, ...]
+    read: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
 
     def items(self, report: Report) -> Iterator[Item]:
         """Examples, whose images are slices of the shards, and what was left out."""
@@ -101,7 +104,7 @@ class Shards:
             return SkippedRow(sample.key, number, "no image")
         try:
             check_header(image.place)
-            values = _values(sample)
+            values = self.read(_values(sample))
             if is_own(values):
                 example = own_example(values, image.place)
                 return example if seen.add(example.id) else SkippedRow(example.id, number, "duplicate id")
