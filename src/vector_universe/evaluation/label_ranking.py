@@ -11,6 +11,8 @@ import torch
 from vector_universe.evaluation.chance import chance_average_precision, mean_chance
 from vector_universe.losses.label_sets import LabelSets
 
+BLOCK = 4_000_000  # draws x rows held at once
+
 
 @dataclass(frozen=True)
 class LabelRanking:
@@ -45,6 +47,25 @@ class LabelRanking:
         return asdict(self)
 
 
+@dataclass(frozen=True, eq=False)
+class RowRanking:
+    """The figures of every row by itself, of which `LabelRanking` has the means.
+
+    Attributes:
+        rows_N: which of the B rows have a label.
+        average_precision_N: of their ranking of all labels.
+        recall_at_1_N, recall_at_3_N, recall_at_5_N: share of their true labels among the first k.
+        labels_N: how many true labels each has.
+    """
+
+    rows_N: np.ndarray
+    average_precision_N: np.ndarray
+    recall_at_1_N: np.ndarray
+    recall_at_3_N: np.ndarray
+    recall_at_5_N: np.ndarray
+    labels_N: np.ndarray
+
+
 def label_ranking(scores_BL: np.ndarray, labels: LabelSets) -> LabelRanking | None:
     """Rank labels by score for every row, and rows by score for every label; None when no row has a label.
 
@@ -59,28 +80,93 @@ def label_ranking(scores_BL: np.ndarray, labels: LabelSets) -> LabelRanking | No
     Raises:
         ValueError: the shapes do not match, or a score is NaN.
     """
+    by_row = rank_rows(scores_BL, labels)
+    if by_row is None:
+        return None
+    by_label_L, counts_L = average_precision_by_label(scores_BL, labels), labels.counts_per_label().cpu().numpy()
+    chance = {k: min(k, labels.vocabulary) / labels.vocabulary for k in (1, 3, 5)}
+    return LabelRanking(
+        average_precision=float(by_row.average_precision_N.mean()),
+        macro_average_precision=float(np.nanmean(by_label_L)),
+        recall_at_1=float(by_row.recall_at_1_N.mean()), recall_at_3=float(by_row.recall_at_3_N.mean()),
+        recall_at_5=float(by_row.recall_at_5_N.mean()),
+        chance_average_precision=mean_chance(partial(chance_average_precision, labels.vocabulary), by_row.labels_N),
+        chance_macro=mean_chance(partial(chance_average_precision, labels.size), counts_L[counts_L > 0]),
+        chance_at_1=chance[1], chance_at_3=chance[3], chance_at_5=chance[5],
+        rows=len(by_row.rows_N), labels=int(np.count_nonzero(counts_L)))
+
+
+def rank_rows(scores_BL: np.ndarray, labels: LabelSets) -> RowRanking | None:
+    """Rank all labels for every row that has one, ties against the model; None where no row has.
+
+    Args:
+        scores_BL: the higher, the likelier.
+        labels: the true labels of the B rows, out of the L.
+
+    Raises:
+        ValueError: the shapes do not match, or a score is NaN.
+    """
     if scores_BL.shape != (labels.size, labels.vocabulary):
         raise ValueError(f"scores_BL is {scores_BL.shape}: labels are of {labels.size} rows out of a vocabulary of "
                          f"{labels.vocabulary}")
     if np.isnan(scores_BL).any():
         raise ValueError(f"row {int(np.isnan(scores_BL).any(axis=1).argmax())} of scores_BL holds NaN")
     true_BL = labels.multi_hot(torch.bool).cpu().numpy()
-    by_row, by_label = true_BL.any(axis=1), true_BL.any(axis=0)
-    if not by_row.any():
+    rows_N = np.flatnonzero(true_BL.any(axis=1))
+    if not len(rows_N):
         return None
-    rows_NL, columns_KB = _ranked(scores_BL[by_row], true_BL[by_row]), _ranked(scores_BL.T[by_label],
-                                                                              true_BL.T[by_label])
-    counts_N = rows_NL.sum(axis=1)
-    recall = {k: float(np.mean(rows_NL[:, :k].sum(axis=1) / counts_N)) for k in (1, 3, 5)}
-    chance = {k: min(k, labels.vocabulary) / labels.vocabulary for k in (1, 3, 5)}
-    return LabelRanking(
-        average_precision=float(_average_precision(rows_NL).mean()),
-        macro_average_precision=float(_average_precision(columns_KB).mean()),
-        recall_at_1=recall[1], recall_at_3=recall[3], recall_at_5=recall[5],
-        chance_average_precision=mean_chance(partial(chance_average_precision, labels.vocabulary), counts_N),
-        chance_macro=mean_chance(partial(chance_average_precision, labels.size), columns_KB.sum(axis=1)),
-        chance_at_1=chance[1], chance_at_3=chance[3], chance_at_5=chance[5],
-        rows=int(by_row.sum()), labels=int(by_label.sum()))
+    ranked_NL = _ranked(scores_BL[rows_N], true_BL[rows_N])
+    counts_N = ranked_NL.sum(axis=1)
+    recall_1_N, recall_3_N, recall_5_N = (ranked_NL[:, :k].sum(axis=1) / counts_N for k in (1, 3, 5))
+    return RowRanking(rows_N, _average_precision(ranked_NL), recall_1_N, recall_3_N, recall_5_N, counts_N)
+
+
+def average_precision_by_label(scores_BL: np.ndarray, labels: LabelSets) -> np.ndarray:
+    """Average precision of each label's ranking of all rows, ties against the model, (L,); NaN where no row has it."""
+    true_LB = labels.multi_hot(torch.bool).cpu().numpy().T
+    occurs_L = true_LB.any(axis=1)
+    found_L = np.full(len(true_LB), np.nan)
+    found_L[occurs_L] = _average_precision(_ranked(scores_BL.T[occurs_L], true_LB[occurs_L]))
+    return found_L
+
+
+def macro_draws(scores_BL: np.ndarray, labels: LabelSets, draws: int, seed: int = 0) -> np.ndarray:
+    """The macro average precision of `draws` sets of the N rows with labels, drawn with replacement, (draws,).
+
+    A label that a set lacks does not count in its mean. A row drawn w times stands at w places in a row: with F wrong
+    ones before, of N in all before it, its places add Σ_j (N − F + j) / (N + j) = w − F·(H(N + w) − H(N)), H the
+    harmonic numbers, so that one ranking of the rows serves all draws.
+
+    Args:
+        scores_BL: the higher, the likelier.
+        labels: the true labels of the B rows, out of the L; one row at least has one.
+        draws: how many.
+        seed: of the draws.
+    """
+    true_BL = labels.multi_hot(torch.bool).cpu().numpy()
+    rows_N = true_BL.any(axis=1)
+    scores_NL, true_NL = scores_BL[rows_N], true_BL[rows_N]
+    generator, block = np.random.default_rng(seed), max(1, BLOCK // len(scores_NL))
+    return np.concatenate([_macro_draws(scores_NL, true_NL, min(block, draws - start), generator)
+                           for start in range(0, draws, block)])
+
+
+def _macro_draws(scores_NL: np.ndarray, true_NL: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
+    size = len(scores_NL)
+    times_RN = generator.multinomial(size, np.full(size, 1 / size), size=draws)
+    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, size + 1))])
+    totals_R, counts_R = np.zeros(draws), np.zeros(draws, np.int64)
+    for label in np.flatnonzero(true_NL.any(axis=0)):
+        order_N = np.lexsort((true_NL[:, label], -scores_NL[:, label]))
+        true_P = np.flatnonzero(true_NL[order_N, label])
+        times_RP = times_RN[:, order_N[true_P]]
+        ends_RP = np.cumsum(times_RN[:, order_N], axis=1)[:, true_P]
+        wrong_RP = ends_RP - times_RP.cumsum(axis=1)
+        found_R = times_RP.sum(axis=1)
+        summed_R = (times_RP - wrong_RP * (harmonic[ends_RP] - harmonic[ends_RP - times_RP])).sum(axis=1)
+        totals_R += summed_R / np.maximum(found_R, 1)
+        counts_R += found_R > 0
+    return totals_R / counts_R
 
 
 def _ranked(scores_QN: np.ndarray, true_QN: np.ndarray) -> np.ndarray:
