@@ -26,10 +26,12 @@ import numpy as np
 
 from benchmarks.fusion import split_by_picture
 from benchmarks.report import report
-from vector_universe import DualEncoder, TrainConfig, UserError, evaluate, load_dataset, train
+from vector_universe import DualEncoder, TrainConfig, UserError, load_dataset, train
 from vector_universe.data import ImageTextDataset
 from vector_universe.data.sources.emoji import noto_font
+from vector_universe.evaluation.evaluators.retrieval import retrieval_by_split
 from vector_universe.evaluation.label_ranking import label_ranking
+from vector_universe.evaluation.subject import Subject
 from vector_universe.losses import LabelSets
 
 IMAGES_SEEN = {"emoji": 20_000, "posters": 30_000}
@@ -87,12 +89,12 @@ def measure(set_name: str, dataset: ImageTextDataset, name: str, config: TrainCo
 def figures_of(set_name: str, model: DualEncoder, dataset: ImageTextDataset) -> dict[str, float]:
     """What the model can do with what it has not been shown."""
     if set_name == "emoji":
-        tests = evaluate(model, dataset).text_to_image
+        tests = retrieval_by_split(Subject.of(model, dataset)).text_to_image
         figures = {"unseen_short_names_recall_at_10": tests["unseen texts among all"].recall_at_10,
                    "held_out_recall_at_10": tests["test among all"].recall_at_10}
         if noto_font():
             try:
-                other = evaluate(model, load_dataset("emoji-noto")).text_to_image
+                other = retrieval_by_split(Subject.of(model, load_dataset("emoji-noto"))).text_to_image
                 figures["second_artist_recall_at_10"] = other["train among all"].recall_at_10
             except UserError as error:
                 print(error, file=sys.stderr)

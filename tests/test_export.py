@@ -106,37 +106,42 @@ def test_the_card_says_what_it_is(run, tmp_path, capsys):
         assert text in body
 
 
-def test_the_card_shows_what_was_evaluated_the_test_split_first(run, small_folder, tmp_path, capsys):
-    main(["evaluate", str(run), "--data", str(small_folder), "--json"])
+def test_the_card_shows_what_was_evaluated(run, small_folder, tmp_path, capsys):
+    main(["evaluate", str(run), "--data", str(small_folder), "--only", "retrieval", "leaks", "--json"])
     shown = capsys.readouterr()
-    assert f"the figures are in {run / 'evaluation.json'}" in shown.err
+    assert f"report: {run / 'evaluation.html'}" in shown.err
     stored = json.loads((run / "evaluation.json").read_text())
     data = load_dataset(small_folder)
-    assert stored["figures"] == json.loads(shown.out)
+    assert stored == json.loads(shown.out)
     assert (stored["source"], stored["fingerprint"]) == (str(small_folder), data.fingerprint)
-    assert stored["model_fingerprint"] == load_run_model(run).fingerprint()
-    assert stored["settings"]["device"] == "cpu"
+    assert stored["models"][0]["model_fingerprint"] == load_run_model(run).fingerprint()
+    assert stored["models"][0]["circumstances"]["device"] == "cpu"
     export(run, tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text()
     assert f"Measured by `vu evaluate` on {data.summary()} (fingerprint {data.fingerprint})" in card
     assert str(small_folder) not in card  # a folder of one machine
     assert "after the last epoch" not in card
-    rows = [line.split(" | ") for line in card.split("Text → image:")[1].splitlines() if line.startswith("| ")]
-    assert [row[0] for row in rows[1:4]] == ["| test", "| test among all", "| validation"]
-    figures = stored["figures"]["text_to_image"]["test"]
-    assert rows[1][3] == f"{figures['recall_at_10']:.4g}"
-    assert rows[1][-1] == f"{figures['candidates']} |"
+    for sentence in stored["verdict"]:
+        assert f"- {sentence}" in card
+    rows = [line.split(" | ") for line in card.split("Retrieval:")[1].split("Leaks:")[0].splitlines() if line.startswith("| ")]
+    figures = {(row["test"], row["metric"]): row for row in stored["models"][0]["sections"]["retrieval"]["figures"]}
+    assert len(rows) > 10
+    for test, metric, value, *_ in rows[1:]:
+        assert value == f"{figures[test.removeprefix('| '), metric]['value']:.4g}"
+    assert not any(row[0].startswith("| train") for row in rows)
     (run / "evaluation.json").write_text("{}")  # damaged: as if it were not there
     export(run, tmp_path / "again")
     assert "after the last epoch" in (tmp_path / "again" / "README.md").read_text()
     (run / "evaluation.json").unlink()
 
 
-def test_evaluation_writes_into_no_other_folder_than_a_run(small_folder, tmp_path):
+def test_evaluation_writes_into_no_other_folder_than_a_run(small_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     save_tiny("clip", tmp_path / "base")
     before = sorted((tmp_path / "base").iterdir())
-    main(["evaluate", str(tmp_path / "base"), "--data", str(small_folder), "--json"])
+    main(["evaluate", str(tmp_path / "base"), "--data", str(small_folder), "--only", "retrieval", "--json"])
     assert sorted((tmp_path / "base").iterdir()) == before
+    assert (tmp_path / "evaluation-base-shapes" / "evaluation.html").is_file()
 
 
 @pytest.mark.parametrize("format", ["transformers", "sentence-transformers"])

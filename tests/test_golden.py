@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from vector_universe import DualEncoder, Universe, evaluate, load_dataset
+from vector_universe import DualEncoder, Universe, load_dataset
+from vector_universe.evaluation.evaluators.retrieval import retrieval_by_split
+from vector_universe.evaluation.subject import Subject
 
 
 def test_the_run_learns_what_it_was_shown(small_folder: Path, small_model: DualEncoder) -> None:
-    figures = evaluate(small_model, load_dataset(small_folder))
-    assert figures.images == 60
+    subject = Subject.of(small_model, load_dataset(small_folder))
+    figures = retrieval_by_split(subject)
+    assert len(subject.examples) == 60
     assert figures.text_to_image["train"].recall_at_10 == 1.0
     assert figures.text_to_image["train"].recall_at_1 >= 0.95
     assert figures.image_to_text["train"].recall_at_10 == 1.0

@@ -12,7 +12,8 @@ from tests.pictures import COLOURS
 from tests.pretrained import save_tiny
 from vector_universe import DualEncoder, UserError, load_dataset
 from vector_universe.data import ImageTextDataset, read_pixels
-from vector_universe.evaluation import evaluate, prompts
+from vector_universe.evaluation.evaluators.retrieval import retrieval_by_split
+from vector_universe.evaluation.subject import Subject
 from vector_universe.losses import InfoNCE
 from vector_universe.models import Adaptation, DualEncoderConfig, adapt, merge
 from vector_universe.training.retention import Sweep, SweepRow, blend, domain_figure, general_figure, sweep
@@ -165,16 +166,17 @@ def test_shared_weights_are_blended_once(tmp_path):
     assert torch.equal(seen[1], middle)
 
 
-def test_figures_are_those_of_evaluate(small_folder, small_model):
+def test_figures_are_those_of_the_evaluation(small_folder, small_model):
     dataset = load_dataset(small_folder)
-    figures = evaluate(small_model, dataset).text_to_image
+    figures = retrieval_by_split(Subject.of(small_model, dataset)).text_to_image
     assert domain_figure(small_model, dataset) == figures["validation"].recall_at_10
     assert general_figure(small_model, dataset) == figures["test"].recall_at_10
     without = [replace(example, split=split) for example in dataset for split in [example.split] if split != "test"]
     without_test = ImageTextDataset.from_examples(without, name="rest", source="rest")
     as_one = ImageTextDataset.from_examples([replace(example, split="test") for example in without], name="one",
                                             source="one")
-    assert general_figure(small_model, without_test) == evaluate(small_model, as_one).text_to_image["test"].recall_at_10
+    expected = retrieval_by_split(Subject.of(small_model, as_one)).text_to_image["test"].recall_at_10
+    assert general_figure(small_model, without_test) == expected
     with pytest.raises(UserError, match="no validation images"):
         domain_figure(small_model, dataset.split("train"))
 
@@ -197,7 +199,7 @@ def test_a_model_that_forgets_shows_the_trade_off(small_folder):
     """It learns shapes of three colours, then those of the other three alone."""
     dataset = load_dataset(small_folder)
     pixels = read_pixels(dataset, 64)
-    texts = [prompts(example)[0] for example in pixels.examples]
+    texts = [example.prompts[0] for example in pixels.examples]
     first_colours = [place for place, text in enumerate(texts) if text.split()[1] in list(COLOURS)[:3]]
     others = [place for place in range(len(texts)) if place not in first_colours]
 

@@ -1,4 +1,4 @@
-"""Figures of known ranks, what `evaluate` counts as a query, and the section of the report."""
+"""Figures of known ranks, what counts as a query, and the section of the report."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 
 from vector_universe.data import Example, Framing, ImageTextDataset
-from vector_universe.evaluation import evaluate, prompts, retrieval
 from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.evaluators.retrieval import LEAST, MOST, evaluate_retrieval, retrieval_by_split
-from vector_universe.evaluation.retrieval import median_interval
+from vector_universe.evaluation.retrieval import median_interval, retrieval
 from vector_universe.evaluation.retrieval_tests import count_queries, retrieval_tests
 from vector_universe.evaluation.subject import Subject
 
@@ -73,8 +72,12 @@ def dataset(*examples):
     return ImageTextDataset.from_examples(examples, name="colours", source="memory")
 
 
+def measure(data):
+    return retrieval_by_split(Subject.of(ColourModel(), data))
+
+
 def test_equal_texts_are_one_query_with_several_right_images():
-    found = evaluate(ColourModel(), dataset(
+    found = measure(dataset(
         Example("1", picture("red"), ["red"], []), Example("2", picture("red"), ["red"], []),
         Example("3", picture("blue"), ["blue"], [])))
     figures = found.text_to_image["train"]
@@ -84,7 +87,7 @@ def test_equal_texts_are_one_query_with_several_right_images():
 
 
 def test_an_image_with_several_captions_has_several_right_texts():
-    found = evaluate(ColourModel(), dataset(
+    found = measure(dataset(
         Example("1", picture("red"), ["red", "the red one", "blue"], []),
         Example("2", picture("green"), ["green"], [])))
     assert found.text_to_image["train"].queries == 4
@@ -94,7 +97,7 @@ def test_an_image_with_several_captions_has_several_right_texts():
 
 
 def test_splits_are_measured_alone_and_among_all():
-    found = evaluate(ColourModel(), dataset(
+    found = measure(dataset(
         Example("1", picture("red"), ["red"], []), Example("2", picture("red"), ["red blue"], [], split="test"),
         Example("3", picture("green"), ["green"], [], split="test")))
     assert found.text_to_image["test"].candidates == 2
@@ -105,7 +108,7 @@ def test_splits_are_measured_alone_and_among_all():
 
 
 def test_held_out_texts_are_asked_as_unseen():
-    found = evaluate(ColourModel(), dataset(
+    found = measure(dataset(
         Example("1", picture("red"), ["red"], [], held_out_texts=["a red thing"]),
         Example("2", picture("blue"), ["blue"], [], held_out_texts=["green"])))
     figures = found.text_to_image["unseen texts among all"]
@@ -113,20 +116,19 @@ def test_held_out_texts_are_asked_as_unseen():
 
 
 def test_labels_stand_in_for_missing_texts():
-    assert prompts(Example("1", b"", [], ["red", "blue"])) == ["red, blue"]
-    assert prompts(Example("1", b"", ["a title"], ["red"])) == ["a title"]
-    found = evaluate(ColourModel(), dataset(Example("1", picture("red"), [], ["red"]),
-                                            Example("2", picture("blue"), [], ["blue"])))
+    assert Example("1", b"", [], ["red", "blue"]).prompts == ["red, blue"]
+    assert Example("1", b"", ["a title"], ["red"]).prompts == ["a title"]
+    found = measure(dataset(Example("1", picture("red"), [], ["red"]), Example("2", picture("blue"), [], ["blue"])))
     assert found.text_to_image["train"].recall_at_1 == 1
 
 
 def test_broken_images_are_listed_and_not_counted():
-    found = evaluate(ColourModel(), dataset(
+    subject = Subject.of(ColourModel(), dataset(
         Example("1", picture("red"), ["red"], []), Example("bad", picture("red")[:50], ["red"], []),
         Example("2", picture("blue"), ["blue"], [])))
-    assert found.images == 2
-    assert found.text_to_image["train"].candidates == 2
-    assert [row["file"] for row in found.as_dict()["skipped"]] == ["bad"]
+    assert [example.id for example in subject.examples] == ["1", "2"]
+    assert retrieval_by_split(subject).text_to_image["train"].candidates == 2
+    assert [row.file for row in subject.skipped] == ["bad"]
 
 
 @pytest.mark.parametrize("queries_a_unit", [1, 3])

@@ -55,8 +55,8 @@ def content(folder):
 
 def test_a_run_leaves_its_files(tiny_run):
     assert {path.name for path in tiny_run.iterdir()} == {
-        "README.md", "vector_universe.json", "config.json", "data.json", "environment.json", "metrics.jsonl",
-        "skipped.csv", "checkpoint.safetensors", "model", "curves.html"}
+        "README.md", "vector_universe.json", "config.json", "data.json", "trained_on.jsonl", "environment.json",
+        "metrics.jsonl", "skipped.csv", "checkpoint.safetensors", "model", "curves.html"}
     assert json.loads((tiny_run / "config.json").read_text())["epochs"] == 3
     assert (tiny_run / "skipped.csv").read_text().split() == ["file,row,reason"]
 

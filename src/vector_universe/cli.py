@@ -16,11 +16,11 @@ import tyro
 from vector_universe.cli_data import Data, Options, Source, flags, read_data
 from vector_universe.data.options import LoadOptions
 from vector_universe.errors import UserError
+from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.training.config import TrainConfig, read_config
 from vector_universe.training.recipes import recipe
 
 if TYPE_CHECKING:
-    from vector_universe.evaluation import Evaluation
     from vector_universe.index import Hit
 
 _SHOWN_OCR = 80  # characters of burnt-in text in a table
@@ -108,31 +108,34 @@ def _train_from(arguments: list[str]) -> type[Train]:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure how well a model finds images by text and texts by image; a run folder keeps the figures."""
+    """Measure models: retrieval, zero-shot, probes, geometry, leaks, each with its interval, in one report."""
 
-    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """What `vu train` wrote, or a pretrained CLIP or SigLIP: a folder or a hub name."""
+    models: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """What `vu train` wrote, or pretrained CLIPs or SigLIPs: folders or hub names. Several are put side by side, and
+    compared with the first."""
     data: Source
-    """Data to measure on; each split by itself."""
+    """Data to measure on; what training has not seen is its test split."""
+    out: Path | None = None
+    """Folder for evaluation.html and evaluation.json; unset: the run of a single model, else evaluation-NAMES."""
     json: bool = False
-    """Print JSON for programs."""
+    """Print evaluation.json instead of a table."""
+    config: tyro.conf.OmitArgPrefixes[EvaluateConfig] = field(default_factory=EvaluateConfig)
     load: Options = field(default_factory=LoadOptions)
 
     def run(self) -> None:
-        from vector_universe.evaluation import evaluate, store_evaluation
-        from vector_universe.models import load_run_model
-        from vector_universe.progress import counter, stages
-        model, dataset = load_run_model(self.model), read_data(self.data, self.load)
+        from vector_universe.evaluation import evaluate_folders
+        from vector_universe.evaluation.rendering.console import print_report
+        from vector_universe.progress import stages
+        self.config.check()
+        dataset = read_data(self.data, self.load)
         with stages() as progress:
-            evaluation = evaluate(model, dataset, counter(progress, "reading images", len(dataset)))
+            found = evaluate_folders(self.models, dataset, self.config, self.out, progress)
         if self.json:
-            print(json.dumps(evaluation.as_dict(), indent=2))
+            print(json.dumps(found.report.as_dict(), indent=1, ensure_ascii=False, default=list))
         else:
-            print(dataset.summary())
-            _print_evaluation(evaluation)
-        stored = store_evaluation(Path(self.model), model, dataset, evaluation)
-        if stored:
-            print(f"the figures are in {stored}, for the model card of `vu export`", file=sys.stderr)
+            print_report(found.report)
+        for line in (*found.kept, f"report: {found.page}"):
+            print(line, file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -286,26 +289,6 @@ def _quieten() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     warnings.formatwarning = lambda message, *_: f"vu: {message}\n"
-
-
-def _print_evaluation(evaluation: Evaluation) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    for direction, tests in (("text → image", evaluation.text_to_image), ("image → text", evaluation.image_to_text)):
-        table = Table(title=f"{direction} (recall@k, chance of R@10, median rank)", title_justify="left",
-                      box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
-        table.add_column("test", no_wrap=True)
-        for column in ("R@1", "R@5", "R@10", "chance", "rank", "queries", "among"):
-            table.add_column(column, justify="right")
-        for name, figures in tests.items():
-            table.add_row(name, *(f"{value:.3f}" for value in (figures.recall_at_1, figures.recall_at_5,
-                                                               figures.recall_at_10, figures.chance_at_10)),
-                          f"{figures.median_rank:g}", str(figures.queries), str(figures.candidates))
-        Console().print(table)
-    if evaluation.skipped:
-        print(f"{len(evaluation.skipped)} images could not be decoded, first: "
-              f"{evaluation.skipped[0].file} ({evaluation.skipped[0].reason})")
 
 
 def _print_hits(hits: list[Hit]) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from vector_universe.data import load_dataset
 from vector_universe.data.dataset import ImageTextDataset
 from vector_universe.data.sources.emoji import noto_font
-from vector_universe.evaluation import evaluate
+from vector_universe.evaluation.evaluators.retrieval import retrieval_by_split
+from vector_universe.evaluation.subject import Subject
 from vector_universe.folders import claim_folder, replace_text
 from vector_universe.index import Universe
 from vector_universe.models import DualEncoder
@@ -51,14 +52,14 @@ def demo(out: Path, config: TrainConfig | None = None) -> dict:
 
 def _figures(model: DualEncoder, dataset: ImageTextDataset) -> dict[str, float]:
     """Recall@10 among all 1,900 emoji, and on the second artist where the font is installed."""
-    tests = evaluate(model, _named_fully(dataset)).text_to_image
+    tests = retrieval_by_split(Subject.of(model, _named_fully(dataset))).text_to_image
     figures = {
         "full names of trained emoji": tests["train among all"].recall_at_10,
         "short names never seen": tests["unseen texts among all"].recall_at_10,
         "emoji held out altogether": tests["test among all"].recall_at_10,
     }
     if noto_font():
-        second = evaluate(model, _named_fully(load_dataset("emoji-noto"))).text_to_image
+        second = retrieval_by_split(Subject.of(model, _named_fully(load_dataset("emoji-noto")))).text_to_image
         figures["second artist, full names of trained emoji"] = second["train among all"].recall_at_10
         figures["second artist, emoji held out altogether"] = second["test among all"].recall_at_10
     return figures

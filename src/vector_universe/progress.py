@@ -11,6 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 StageProgress = Callable[[str, int, int], None]  # (stage, done, total)
 
 
+def silent(stage: str, done: int, total: int) -> None:
+    """Says nothing."""
+
+
 @contextmanager
 def stages(console: Console | None = None) -> Iterator[StageProgress]:
     """Yields a function that takes (stage, done, total) and draws a bar for each stage; off a terminal, nothing."""

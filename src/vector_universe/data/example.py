@@ -36,3 +36,8 @@ class Example:
     def title(self) -> str:
         """The text that stands for the item where there is room for one: its first text, else its labels."""
         return self.texts[0] if self.texts else ", ".join(self.labels)
+
+    @property
+    def prompts(self) -> list[str]:
+        """The texts that the image is learned with and asked for by: its own, or its labels where it has none."""
+        return self.texts or [", ".join(self.labels)]

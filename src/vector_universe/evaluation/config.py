@@ -7,7 +7,8 @@ from pathlib import Path
 
 from vector_universe.errors import UserError
 
-EVALUATORS = ("retrieval", "zero_shot", "probes", "few_shot", "shift", "geometry", "calibration", "leaks")
+EVALUATORS = ("retrieval", "zero_shot", "probes", "few_shot", "shift", "geometry", "calibration", "leaks",
+              "retention")
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class EvaluateConfig:
     """Settings of `evaluate`; the defaults measure all that the data has something for."""
 
     only: tuple[str, ...] = ()
-    """Only these: retrieval, zero_shot, probes, few_shot, shift, geometry, calibration, leaks."""
+    """Only these: retrieval, zero_shot, probes, few_shot, shift, geometry, calibration, leaks,
+    retention."""
     prompts: str = "auto"
     """Prompts for zero-shot classification: photo, poster, thumbnail, product, emoji, plain (the bare label), or a file
     with a prompt a line in which {} stands for the label; 'auto' chooses by the data."""
@@ -24,6 +26,9 @@ class EvaluateConfig:
     corruptions: bool = False
     """Measure on corrupted copies of the test pictures too: noise, blur, contrast, brightness, JPEG… at five
     strengths."""
+    retain: str | None = None
+    """Data of another kind, to see what the model can still do there: give the base model and the adapted one, and the
+    report says what was lost."""
     whiten: bool = False
     """Fit centring and PCA whitening on the train split; the better one becomes part of the model where retrieval on
     the validation split gets better by it."""

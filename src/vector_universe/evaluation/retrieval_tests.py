@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from vector_universe.data import Example
 from vector_universe.data.splits import SPLITS
 from vector_universe.evaluation.ranks import Ranks, ranks, ranks_both_ways
 from vector_universe.evaluation.subject import Subject
@@ -38,11 +37,6 @@ class RetrievalTest:
     units: list[str]
 
 
-def prompts(example: Example) -> list[str]:
-    """The texts that stand for an example: its own, or its labels where it has none."""
-    return example.texts or [", ".join(example.labels)]
-
-
 def retrieval_tests(subject: Subject, advance: Callable[[int], None] | None = None) -> list[RetrievalTest]:
     """Ask everything that a data set has queries for; `advance(n)` is called with texts as they get ranked.
 
@@ -50,7 +44,7 @@ def retrieval_tests(subject: Subject, advance: Callable[[int], None] | None = No
     Images without a text are asked for by their labels. Texts that the data set keeps out of training are tried as
     "unseen texts".
     """
-    own = [prompts(example) for example in subject.examples]
+    own = [example.prompts for example in subject.examples]
     held_out = [example.held_out_texts for example in subject.examples]
     everywhere = np.arange(len(own))
     tests: list[RetrievalTest] = []
@@ -71,7 +65,7 @@ def retrieval_tests(subject: Subject, advance: Callable[[int], None] | None = No
 
 def count_queries(subject: Subject) -> int:
     """An upper bound of what `retrieval_tests` advances by."""
-    return sum(2 * len(prompts(example)) + len(example.held_out_texts) for example in subject.examples)
+    return sum(2 * len(example.prompts) + len(example.held_out_texts) for example in subject.examples)
 
 
 def _ask(subject: Subject, name: str, texts: Sequence[Sequence[str]], asked_M: np.ndarray, candidates_N: np.ndarray,

@@ -1,53 +1,80 @@
-"""`evaluate`: a model and a data set in, retrieval figures by split out."""
+"""`evaluate`: models and a data set in; every figure with its interval, what differs, and a verdict out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
 
-from vector_universe.data import ImageTextDataset, SkippedRow
-from vector_universe.evaluation.evaluators.retrieval import retrieval_by_split
-from vector_universe.evaluation.retrieval import Retrieval
-from vector_universe.evaluation.retrieval_tests import prompts
+import torch
+
+from vector_universe.data import Example, ImageTextDataset, SkippedRow
+from vector_universe.errors import UserError
+from vector_universe.evaluation.compare import compare, without_leaks
+from vector_universe.evaluation.config import EvaluateConfig
+from vector_universe.evaluation.evaluators import Evaluator
+from vector_universe.evaluation.evaluators.leaks import evaluate_leaks
+from vector_universe.evaluation.evaluators.retention import evaluate_retention
+from vector_universe.evaluation.evaluators.retrieval import evaluate_retrieval
+from vector_universe.evaluation.evaluators.zero_shot import evaluate_zero_shot
+from vector_universe.evaluation.report import Measured, Report
 from vector_universe.evaluation.subject import Subject
+from vector_universe.evaluation.verdict import verdict
 from vector_universe.models import DualEncoder
+from vector_universe.models.precision import use_bf16
+from vector_universe.progress import StageProgress, counter, silent
 
-__all__ = ["Evaluation", "evaluate", "prompts"]
+EVALUATE: dict[str, Evaluator] = {
+    "retrieval": evaluate_retrieval, "zero_shot": evaluate_zero_shot, "leaks": evaluate_leaks,
+    "retention": evaluate_retention,
+}
+DEFAULT = EvaluateConfig()
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Retrieval figures by name of the test: a split's name, "… among all", or "unseen texts among all".
+def evaluate(models: DualEncoder | Mapping[str, DualEncoder], dataset: ImageTextDataset,
+             config: EvaluateConfig = DEFAULT, folders: Mapping[str, Path] | None = None,
+             progress: StageProgress = silent) -> Report:
+    """Measure one model, or several beside each other.
 
-    Attributes:
-        text_to_image, image_to_text: from the test's name to its figures.
-        skipped: examples whose image could not be decoded.
-        images: how many could.
+    Every image is embedded once a model, and then looked at by every evaluator that the data has something for. The
+    first of several models is the one that the others are compared with.
+
+    Args:
+        models: a model, or several by name.
+        dataset: what to measure on; what training has not seen must be in its split "test" (or "validation").
+        config: what to measure.
+        folders: where models came from, by name, as far as known: a run folder tells what was trained on.
+        progress: called with (stage, done, total).
+
+    Raises:
+        UserError: the data or a setting cannot be used; the message says what to do.
     """
+    config.check()
+    named = {"model": models} if isinstance(models, DualEncoder) else dict(models)
+    if not named:
+        raise UserError("there is no model to measure: give at least one")
+    measured: list[Measured] = []
+    examples: list[Example] = []
+    skipped: list[SkippedRow] = []
+    for name, model in named.items():
+        subject = Subject.of(model, dataset, name, counter(progress, f"reading images ({name})", len(dataset)),
+                             (folders or {}).get(name))
+        if not subject.examples:
+            reason = f" (the first: {subject.skipped[0].file}: {subject.skipped[0].reason})" if subject.skipped else ""
+            raise UserError(f"nothing to measure: none of the {len(dataset)} images of {dataset.name} can be "
+                            f"read{reason}")
+        examples, skipped = subject.examples, subject.skipped
+        sections = {key: section for key, evaluator in EVALUATE.items() if config.wants(key)
+                    if (section := evaluator(subject, config, progress)) is not None}
+        measured.append(without_leaks(Measured(name, model.fingerprint(), circumstances(model), sections), config))
+    comparisons = compare(measured, config)
+    return Report(dataset, examples, skipped, tuple(measured), tuple(comparisons), verdict(measured, comparisons),
+                  asdict(config))
 
-    text_to_image: dict[str, Retrieval]
-    image_to_text: dict[str, Retrieval]
-    skipped: list[SkippedRow]
-    images: int
 
-    def as_dict(self) -> dict:
-        """Everything, for JSON."""
-        return {
-            "images": self.images,
-            "skipped": [{"file": row.file, "reason": row.reason} for row in self.skipped],
-            "text_to_image": {name: figures.as_dict() for name, figures in self.text_to_image.items()},
-            "image_to_text": {name: figures.as_dict() for name, figures in self.image_to_text.items()},
-        }
-
-
-def evaluate(model: DualEncoder, dataset: ImageTextDataset,
-             advance: Callable[[int], None] | None = None) -> Evaluation:
-    """Measure retrieval in both directions, on each split by itself and with each split's queries among all images.
-
-    Equal texts are one query with several right images; an image with several captions has several right texts.
-    Images without a text are asked for by their labels. Texts that the data set keeps out of training are tried as
-    "unseen texts". `advance(n)` is called as images get decoded.
-    """
-    subject = Subject.of(model, dataset, advance=advance)
-    found = retrieval_by_split(subject)
-    return Evaluation(found.text_to_image, found.image_to_text, subject.skipped, len(subject.examples))
+def circumstances(model: DualEncoder) -> dict[str, str]:
+    """What the figures depend on besides model and data: precision, device and version."""
+    bf16 = model.dtype == torch.float32 and use_bf16("auto", model.device)
+    return {"precision": "bf16" if bf16 else str(model.dtype).removeprefix("torch."), "device": model.device.type,
+            "version": version("vector-universe")}

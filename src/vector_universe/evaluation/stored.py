@@ -1,45 +1,54 @@
-"""The figures of a run, kept in its folder: what was measured, on which data, and under which circumstances."""
+"""A report on disk: in the folder of its run, or in one of its own."""
 
 from __future__ import annotations
 
 import json
-from importlib.metadata import version
+import re
 from pathlib import Path
 
-import torch
-
-from vector_universe.data import ImageTextDataset
-from vector_universe.evaluation.run import Evaluation
-from vector_universe.folders import folder_kind, replace_text
-from vector_universe.models import DualEncoder
+from vector_universe.evaluation.rendering.page import report_page
+from vector_universe.evaluation.report import Report
+from vector_universe.folders import claim_folder, folder_kind, replace_text
 from vector_universe.models.card_figures import EVALUATION
-from vector_universe.models.precision import use_bf16
+
+PAGE = "evaluation.html"
 
 
-def store_evaluation(folder: Path, model: DualEncoder, dataset: ImageTextDataset,
-                     evaluation: Evaluation) -> Path | None:
-    """Write evaluation.json into a run folder, in place of an earlier one; the model card shows its figures.
+def store_report(report: Report, out: Path) -> Path:
+    """Write evaluation.html and evaluation.json, in place of earlier ones; the model card of a run shows its figures.
 
     Args:
-        folder: where the model came from; only a run folder is written to.
-        model: what was measured.
-        dataset: on what.
-        evaluation: the figures.
+        report: what was found.
+        out: a run, a folder of an earlier report, or a new one.
 
     Returns:
-        the file; None if `folder` is no run.
+        the page.
 
     Raises:
-        OSError: the folder cannot be written.
+        UserError: `out` holds something else.
+        OSError: it cannot be written.
     """
-    if folder_kind(folder) != "run":
-        return None
-    bf16 = model.dtype == torch.float32 and use_bf16("auto", model.device)
-    content = {"source": dataset.source, "summary": dataset.summary(), "fingerprint": dataset.fingerprint,
-               "model_fingerprint": model.fingerprint(),
-               "settings": {"precision": "bf16" if bf16 else str(model.dtype).removeprefix("torch."),
-                            "device": model.device.type, "version": version("vector-universe")},
-               "figures": evaluation.as_dict()}
-    path = folder / EVALUATION
-    replace_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    return path
+    if folder_kind(out) != "run":
+        claim_folder(out, "evaluation")
+    text = json.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False, default=list)
+    replace_text(out / EVALUATION, text + "\n")
+    replace_text(out / PAGE, report_page(report))
+    return out / PAGE
+
+
+def folder_for(models: list[str], dataset_name: str) -> Path:
+    """Where a report goes by itself: into the run of a single one, else into a folder named after models and data."""
+    if len(models) == 1 and folder_kind(Path(models[0])) == "run":
+        return Path(models[0])
+    names = "-".join([*(Path(model).name for model in models), dataset_name])
+    return Path("evaluation-" + (re.sub(r"[^\w.-]+", "-", names).strip("-.") or "report"))
+
+
+def model_names(models: list[str]) -> list[str]:
+    """A name for each model: the last part of its folder or hub name, and more of it where two share that."""
+    parts = [list(Path(model).resolve().parts) if Path(model).exists() else model.split("/") for model in models]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(own[-length:]) for own in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{name} ({number})" for number, name in enumerate(names, 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class Subject:
         examples: those whose image could be decoded, in order.
         images_ND: their unit rows, float32.
         skipped: the others, with the reason.
+        folder: where the model came from; None where that is not known.
     """
 
     name: str
@@ -37,18 +39,19 @@ class Subject:
     examples: list[Example]
     images_ND: np.ndarray
     skipped: list[SkippedRow]
+    folder: Path | None = None
     _texts: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, model: DualEncoder, dataset: ImageTextDataset, name: str = "model",
-           advance: Callable[[int], None] | None = None) -> Subject:
+           advance: Callable[[int], None] | None = None, folder: Path | None = None) -> Subject:
         """Embed every readable image of a data set; `advance(1)` is called as each gets done.
 
         Raises:
             UserError: the model returns NaN.
         """
         examples, images_ND, skipped = embed_examples(model, dataset, advance)
-        return cls(name, model, dataset, examples, images_ND, skipped)
+        return cls(name, model, dataset, examples, images_ND, skipped, folder)
 
     def places(self, split: str) -> np.ndarray:
         """Places of the examples of a split."""

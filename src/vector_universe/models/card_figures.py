@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 EVALUATION = "evaluation.json"
-_SPLITS = ("test", "validation", "train")  # what matters most first
-_COLUMNS = {"recall_at_1": "R@1", "recall_at_5": "R@5", "recall_at_10": "R@10", "chance_at_10": "chance of R@10",
-            "median_rank": "median rank", "queries": "queries", "candidates": "among"}
-_DIRECTIONS = {"text_to_image": "Text → image", "image_to_text": "Image → text"}
+TRAINED_ON = "trained_on.jsonl"
+_SECTIONS = ("retrieval", "zero_shot", "probes", "leaks")  # those whose figures tell of the model itself
 
 
 def figures(source: Path) -> list[str]:
     """Lines of Markdown: of evaluation.json in a run folder; where there is none, of its last validation."""
     try:
         return _evaluated(json.loads((source / EVALUATION).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or none of ours
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):  # none, or none of ours
         pass
     found = _last_validation(source)
     if not found:
@@ -27,20 +25,25 @@ def figures(source: Path) -> list[str]:
 
 
 def _evaluated(stored: dict[str, Any]) -> list[str]:
-    lines = [f"Measured by `vu evaluate` on {stored['summary']} (fingerprint {stored['fingerprint']})."]
-    for direction, heading in _DIRECTIONS.items():
-        tests = stored["figures"][direction]
-        lines += ["", f"{heading}:", "", f"| queries of | {' | '.join(_COLUMNS.values())} |",
-                  f"|---|{'---|' * len(_COLUMNS)}"]
-        lines += [f"| {name} | {' | '.join(f'{tests[name][column]:.4g}' for column in _COLUMNS)} |"
-                  for name in sorted(tests, key=_importance)]
+    """Its verdict, then the figures of validation and test."""
+    sections = stored["models"][0]["sections"]
+    lines = [f"Measured by `vu evaluate` on {stored['summary']} (fingerprint {stored['fingerprint']}).", "",
+             *(f"- {sentence}" for sentence in stored["verdict"])]
+    for name in _SECTIONS:
+        rows = [figure for figure in sections.get(name, {}).get("figures", [])
+                if not figure["test"].startswith("train")]
+        if rows:
+            lines += ["", f"{sections[name]['title']}:", "", "| on | figure | value | 95 % | chance | queries |",
+                      "|---|---|---|---|---|---|", *map(_row, rows)]
     return lines
 
 
-def _importance(test: str) -> int:
-    """Its place by split; the sort keeps a split itself before the same "among all"."""
-    split = test.split()[0]
-    return _SPLITS.index(split) if split in _SPLITS else len(_SPLITS)
+def _row(figure: dict[str, Any]) -> str:
+    interval = "" if figure["low"] is None else f"{figure['low']:.4g} to {figure['high']:.4g}"
+    chance = "" if figure["chance"] is None else f"{figure['chance']:.4g}"
+    value = "–" if figure["value"] is None else f"{figure['value']:.4g}"
+    return (f"| {figure['test']} | {figure['metric']} | {value} | {interval} | {chance} | "
+            f"{figure['count'] or ''} |")
 
 
 def _last_validation(source: Path) -> dict[str, float]:

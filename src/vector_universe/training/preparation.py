@@ -15,7 +15,6 @@ from vector_universe.data.duplicates import duplicate_groups
 from vector_universe.data.example import Example
 from vector_universe.data.frame_store import FrameStore
 from vector_universe.errors import UserError
-from vector_universe.evaluation import prompts
 from vector_universe.models import DualEncoder, adapt, load_run_model
 from vector_universe.models.adaptation import SIDES, trainable_table
 from vector_universe.models.cut import TowerCut
@@ -98,7 +97,7 @@ def set_up(dataset: ImageTextDataset, config: TrainConfig, run: RunFolder, accel
     torch.manual_seed(config.seed)
     given = load_run_model(config.model) if config.model else None
     used = dataset.select([i for i, split in enumerate(dataset.table["split"]) if split != "test"])
-    model = given or new_model(config, [text for example in used.split("train") for text in prompts(example)])
+    model = given or new_model(config, [text for example in used.split("train") for text in example.prompts])
     model.config.image_exact |= config.exact_decoding
     budget = int(config.cache_gb * GB) if config.cache else 0
     with progress.decoding(len(used)) as advance:
@@ -110,7 +109,7 @@ def set_up(dataset: ImageTextDataset, config: TrainConfig, run: RunFolder, accel
     if len(training) < 2:
         raise UserError(f"only {len(training)} training images of {dataset.source} can be decoded: "
                         f"see {run.path / 'skipped.csv'}")
-    texts = [prompts(example) for example in store.examples]
+    texts = [example.prompts for example in store.examples]
     training_texts = [text for row in training for text in texts[row]]
     if cut := model.count_cut(training_texts):
         progress.say(f"{cut} of {len(training_texts)} training texts are longer than the "

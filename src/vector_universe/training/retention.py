@@ -11,7 +11,8 @@ from torch import Tensor
 
 from vector_universe.data import ImageTextDataset
 from vector_universe.errors import UserError
-from vector_universe.evaluation import evaluate
+from vector_universe.evaluation.evaluators.retrieval import retrieval_by_split
+from vector_universe.evaluation.subject import Subject
 from vector_universe.models import DualEncoder
 
 ALPHAS = tuple(tenth / 10 for tenth in range(11))
@@ -149,7 +150,7 @@ def general_figure(model: DualEncoder, dataset: ImageTextDataset) -> float:
 
 
 def _recall_at_10(model: DualEncoder, dataset: ImageTextDataset, split: str) -> float:
-    figures = evaluate(model, dataset).text_to_image.get(split) if len(dataset) else None
+    figures = retrieval_by_split(Subject.of(model, dataset)).text_to_image.get(split) if len(dataset) else None
     if figures is None:
         raise UserError(f"{dataset.source} has no {split} images that can be decoded: give data with some")
     return figures.recall_at_10

@@ -16,6 +16,7 @@ from torch import Tensor
 from vector_universe.data import ImageTextDataset, SkippedRow, write_skipped
 from vector_universe.errors import UserError
 from vector_universe.folders import claim_folder, replace_text
+from vector_universe.models.card_figures import TRAINED_ON
 from vector_universe.training.config import TrainConfig
 
 PACKAGES = ("vector-universe", "torch", "transformers", "accelerate", "peft", "tokenizers", "datasets", "numpy",
@@ -31,6 +32,7 @@ Trained on **{summary}**.
 | `adapter/` | of a run that began from a given model: what it learned, by itself; `load_adapter(base, "adapter")` |
 | `config.json` | every setting; the same settings and data give the same model |
 | `data.json` | source, fingerprint and counts of the data |
+| `trained_on.jsonl` | ids of the examples that it learns from, one a line: `vu evaluate` looks for them in the test |
 | `kernel/` | of a run with the objective fusion: what scores `labels.json`; `KernelKL.load("kernel")` |
 | `evaluation.json` | what `vu evaluate` measured last |
 | `retention.json` | of a run with `retain`: what was gained here and lost there, for blends with the base |
@@ -85,6 +87,9 @@ class RunFolder:
             return
         self._write("config.json", settings)
         self._write("data.json", data)
+        replace_text(self.path / TRAINED_ON, "".join(
+            json.dumps(id, ensure_ascii=False) + "\n" for id, split
+            in zip(dataset.table["id"], dataset.table["split"], strict=True) if split == "train"))
         self._write("environment.json", {"python": platform.python_version(), "platform": platform.platform()}
                     | {package: version(package) for package in PACKAGES})
         (self.path / "README.md").write_text(

@@ -19,8 +19,8 @@ from torch.distributed import ProcessGroup
 
 from vector_universe.data import Example
 from vector_universe.errors import UserError
-from vector_universe.evaluation import retrieval
 from vector_universe.evaluation.label_ranking import label_ranking
+from vector_universe.evaluation.retrieval import retrieval
 from vector_universe.losses import AlignmentAnisotropy, InfoNCE, KernelKL, LabelSets, LossOutput, Sigmoid
 from vector_universe.losses.feature_maps import LinearKernel
 from vector_universe.losses.ring import Ring

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from PIL import Image
 
 from vector_universe.data.dataset import ImageTextDataset
+from vector_universe.data.example import Example
 from vector_universe.data.images import ImageSource, decode_image
 from vector_universe.data.read_ahead import read_ahead
 
 SIDE = 112  # pixels
 
 
-def thumbnails(dataset: ImageTextDataset, places: Iterable[int]) -> dict[int, str]:
+def thumbnails(dataset: ImageTextDataset | Sequence[Example], places: Iterable[int]) -> dict[int, str]:
     """A JPEG data URI of about 3 KB for each of these examples that can be decoded."""
     wanted = sorted(set(places))
     made = read_ahead(lambda place: _thumbnail(dataset[place].image), wanted)

@@ -1,0 +1,1 @@
+"""A report for people: one page, or a table on the console."""

@@ -1,0 +1,98 @@
+"""The verdict: what the figures say, in plain sentences that claim no more than the intervals allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vector_universe.evaluation.compare import WITHOUT_LEAKS
+from vector_universe.evaluation.report import Comparison, Measured
+from vector_universe.evaluation.section import Figure
+
+FEW_QUERIES = 100
+MEMORY = 0.5  # below this share of the figure on training pictures, the rest was learned by heart
+LEAKED = 0.01  # share of the test from which on it is named what the figures are without
+
+
+def verdict(models: Sequence[Measured], comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """Sentences about each model, then about differences; what warns comes after what was reached."""
+    lines: list[str] = []
+    for measured in models:
+        subject = f"{measured.name}: " if len(models) > 1 else ""
+        lines += [subject + line for line in _of_one(measured)]
+    return (*lines, *_of_differences(comparisons))
+
+
+def _of_one(measured: Measured) -> list[str]:
+    keys = [figure for _, figure in measured.figures() if figure.key]
+    lines = [_sentence(figure) for figure in keys]
+    most = max((figure.count for figure in keys), default=0)
+    if 0 < most < FEW_QUERIES:
+        lines.append(f"There are no more than {most} queries to judge by: the intervals are wide, and small "
+                     "differences between models cannot be seen.")
+    lines += _memory(measured)
+    for section in measured.sections.values():
+        lines += section.warnings
+    lines += [f"{figure.metric} on {figure.test}: {number(figure.value)} {bounds(figure)}."
+              for section, figure in measured.figures()
+              if section.name == "leaks" and figure.test.endswith(WITHOUT_LEAKS)]
+    return lines or ["Nothing could be measured: the data has neither texts nor labels in a validation or test split."]
+
+
+def _sentence(figure: Figure) -> str:
+    said = f"{figure.metric} on {figure.test}: {number(figure.value)} {bounds(figure)}".rstrip()
+    if figure.chance is None or figure.low is None or figure.high is None:
+        return said + "."
+    if figure.low <= figure.chance <= figure.high:
+        return f"{said}, which cannot be told from chance ({number(figure.chance)})."
+    if (figure.value < figure.chance) == (figure.better == "higher"):
+        return f"{said}, worse than chance ({number(figure.chance)})."
+    times = figure.value / figure.chance if figure.chance > 0 else 0
+    beyond = f", {times:,.0f} times chance" if times >= 3 else ", better than chance"
+    return f"{said}{beyond} ({number(figure.chance)})."
+
+
+def _memory(measured: Measured) -> list[str]:
+    """How much lower retrieval is on pictures that were not trained on, among the same candidates."""
+    section = measured.sections.get("retrieval")
+    figures = {} if section is None else {(figure.test, figure.metric): figure for figure in section.figures}
+    metric = "text → image R@10"
+    for split in ("test", "validation"):
+        ours, trained = figures.get((f"{split} among all", metric)), figures.get(("train among all", metric))
+        if ours is not None and trained is not None:
+            if trained.low is not None and ours.high is not None and ours.high < MEMORY * trained.low:
+                return [f"Much of it is memory: {metric} among all pictures is {number(trained.value)} for those of "
+                        f"train and {number(ours.value)} for those of {split}."]
+            return []
+    return []
+
+
+def _of_differences(comparisons: Sequence[Comparison]) -> list[str]:
+    lines = []
+    for comparison in comparisons:
+        if not comparison.key:
+            continue
+        change = f"{comparison.metric} on {comparison.test} {points(comparison)}"
+        if comparison.winner is None:
+            lines.append(f"{comparison.other} and {comparison.one} cannot be told apart: {change}.")
+        else:
+            loser = comparison.one if comparison.winner == comparison.other else comparison.other
+            lines.append(f"{comparison.winner} is better than {loser}: {change}.")
+    if len(lines) > 1:
+        lines.append(f"Of {len(lines)} such differences one in twenty would look certain by luck alone.")
+    return lines
+
+
+def points(comparison: Comparison) -> str:
+    """The difference with its interval, in hundredths: "+3.1 points, 95 % [1.2, 5.0]"."""
+    found = comparison.difference
+    return f"{100 * found.value:+.1f} points, 95 % [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def number(value: float) -> str:
+    """Three decimals below 10, and fewer above."""
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def bounds(figure: Figure) -> str:
+    """The 95 % interval as "[.171, .284]", or nothing."""
+    return "" if figure.low is None or figure.high is None else f"[{number(figure.low)}, {number(figure.high)}]"
