@@ -169,6 +169,16 @@ def _macro_draws(scores_NL: np.ndarray, true_NL: np.ndarray, draws: int, generat
     return totals_R / counts_R
 
 
+def average_precisions(scores_QN: np.ndarray, true_QN: np.ndarray) -> np.ndarray:
+    """The average precision of each row's ranking, (Q,); a tie counts against the model.
+
+    Args:
+        scores_QN: the higher, the likelier.
+        true_QN: bool; each row has a true place.
+    """
+    return _average_precision(_ranked(scores_QN, true_QN))
+
+
 def _ranked(scores_QN: np.ndarray, true_QN: np.ndarray) -> np.ndarray:
     """Whether the best, second best, … of every query is true; of equal scores the false ones first."""
     order_QN = np.lexsort((true_QN, -scores_QN), axis=1)
