@@ -31,7 +31,7 @@ WIDTH = 48
 class FakeModel:
     """Images by the colours of a 4×4 grid, texts by a hash; quick, and exact about broken images."""
 
-    fusion = None
+    fusion = calibration = None
     framing = Framing(64)
 
     def __init__(self, name="one"):

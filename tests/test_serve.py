@@ -38,7 +38,7 @@ ODD_ID = "set/가 'x'; DROP?.png"
 class FakeModel:
     """Images by their 16 × 1 grey profile, texts by a hash."""
 
-    fusion = None
+    fusion = calibration = None
     framing = Framing(64)
 
     def embed_images(self, images, batch_size=256):

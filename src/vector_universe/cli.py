@@ -212,7 +212,7 @@ class Search:
     k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 9
     """How many matches."""
     json: bool = False
-    """Print a list of {id, title, labels, score}, and ocr where there is burnt-in text."""
+    """Print a list of {id, title, labels, score, probability}, and ocr where there is burnt-in text."""
     picture: Path | None = None
     """Write the matches as one picture to this PNG file."""
     model: str | None = None
@@ -229,12 +229,15 @@ class Search:
             grid_picture(hits, [universe.thumbnail(hit.id) for hit in hits], query, self.picture)
             print(f"the picture is in {self.picture}", file=sys.stderr)
         if self.json:
-            print(json.dumps([{"id": hit.id, "title": hit.title, "labels": hit.labels, "score": hit.score}
-                              | ({"ocr": hit.ocr} if hit.ocr else {}) for hit in hits], ensure_ascii=False, indent=2))
+            print(json.dumps([{"id": hit.id, "title": hit.title, "labels": hit.labels, "score": hit.score,
+                               "probability": hit.probability} | ({"ocr": hit.ocr} if hit.ocr else {})
+                              for hit in hits], ensure_ascii=False, indent=2))
         elif not hits:
             print("no picture has all these words burnt in", file=sys.stderr)
         else:
             _print_hits(hits)
+            if doubt := universe.doubt(hits):
+                print(doubt, file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -296,6 +299,7 @@ def _print_hits(hits: list[Hit]) -> None:
     from rich.markup import escape
     from rich.table import Table
     columns = {"score": ["" if hit.score is None else f"{hit.score:.3f}" for hit in hits],
+               "match": ["" if hit.probability is None else f"{hit.probability:.0%}" for hit in hits],
                "title": [hit.title for hit in hits], "labels": [", ".join(hit.labels) for hit in hits],
                "burnt-in text": [hit.ocr if len(hit.ocr) <= _SHOWN_OCR else hit.ocr[:_SHOWN_OCR - 1] + "…"
                                  for hit in hits],

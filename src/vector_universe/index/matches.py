@@ -13,6 +13,8 @@ class Hit:
     """One match: its row number in the universe, what is said about it, and its cosine to the query.
 
     `score` is None where burnt-in words alone were asked for; `ocr` is the burnt-in text, "" where none was read.
+    `probability` that it is right, 0 to 1: of a query by text alone among vectors of images, with a model whose cosines
+    were measured (see `Calibration`); else None.
     """
 
     index: int
@@ -21,6 +23,7 @@ class Hit:
     labels: list[str]
     score: float | None
     ocr: str = ""
+    probability: float | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,6 +42,7 @@ from vector_universe.progress import StageProgress
 if TYPE_CHECKING:
     from vector_universe.data import ImageTextDataset
     from vector_universe.models import DualEncoder
+    from vector_universe.models.calibration import Calibration
 
 
 class Universe:
@@ -92,6 +96,9 @@ class Universe:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             claim_folder(out, KIND)  # refuses what is not ours
             if reuse_or_refuse(out, model_fingerprint, dataset.fingerprint, kind, overwrite):
+                from vector_universe.models.calibration import store_calibration
+
+                store_calibration(model.calibration, out / "model")  # it may be newer than the universe
                 return cls.open(out, model)
         with staged_folder(out, KIND) as folder:
             embedded = embed_dataset(model, dataset, progress)
@@ -162,7 +169,20 @@ class Universe:
         _check_k(k)
         if burnt_in is not None and image is None and not (text or "").strip():
             return [self._hit(row, None) for row in self._burnt_in.rows(burnt_in)[:k]]
-        return self.search_vector(self.query_vector(text, image), k, burnt_in=burnt_in)
+        hits = self.search_vector(self.query_vector(text, image), k, burnt_in=burnt_in)
+        calibration = self._calibration if image is None else None
+        if calibration is None:
+            return hits
+        among = len(self) if burnt_in is None else len(self._burnt_in.rows(burnt_in))
+        chances = calibration.probability(np.array([hit.score for hit in hits]), among)
+        return [replace(hit, probability=float(chance)) for hit, chance in zip(hits, chances, strict=True)]
+
+    def doubt(self, hits: Sequence[Hit]) -> str | None:
+        """One line for people where the best hit of a search by text is too far away to be an answer; else None."""
+        best = hits[0].probability if hits else None
+        if best is None or self._calibration is None or best >= self._calibration.least_probability:
+            return None
+        return f"nothing here matches well: the best is {hits[0].title!r}, {best:.0%} likely a match"
 
     def query_vector(self, text: str | None = None,
                      image: ImageSource | Image.Image | None = None) -> NDArray[np.float32]:
@@ -278,6 +298,17 @@ class Universe:
         return self._model
 
     # ---- inside ----
+
+    @cached_property
+    def _calibration(self) -> Calibration | None:
+        """What the model's cosines to these images mean; None where nobody has measured, or measured others."""
+        found = self.model.calibration if self.facts.vectors == "image" else None
+        if found is not None and found.model != self.facts.model_fingerprint:
+            warnings.warn(f"the model's calibration.json was measured with the model {found.model[:12]}, not with this "
+                          f"one, {self.facts.model_fingerprint[:12]}: scores are shown without probabilities",
+                          stacklevel=2)
+            return None
+        return found
 
     @cached_property
     def _burnt_in(self) -> BurntInText:

@@ -54,12 +54,13 @@ class Calibration:
         found = 0.5 * (1 + np.tanh(logits / 2))  # the logistic function, which never overflows so
         return float(found) if np.ndim(found) == 0 else found
 
-    def least_cosine(self, candidates: int | None = None) -> float:
-        """The threshold for a search among so many images: the cosine that is as probable as `threshold` was.
+    @property
+    def least_probability(self) -> float:
+        """Probability of a hit at the threshold: of a best hit below it, among however many images, nothing matches.
 
-        Of more images the best wrong one comes nearer by chance alone.
+        Among more images the best wrong one comes nearer by chance alone, and what is asked of a cosine rises with it.
         """
-        return self.threshold + self._further(candidates) / self.slope
+        return float(self.probability(self.threshold))
 
     def _further(self, candidates: int | None) -> float:
         return 0.0 if candidates is None else math.log(max(1, candidates) / self.candidates)
