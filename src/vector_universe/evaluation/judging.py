@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import comb
 
 import numpy as np
 
@@ -22,10 +23,17 @@ RECALLS = {"text → image R@1": 1, "text → image R@10": 10}
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What was right, by metric: a value a unit; `baselines` are accuracies of the probes, fewest images first."""
+    """What was right, by metric: a value a unit.
+
+    Attributes:
+        values, units: whether each was right, and its name.
+        chances: what a random guess or order reaches.
+        baselines: accuracies of the probes, fewest images first.
+    """
 
     values: dict[str, np.ndarray]
     units: dict[str, tuple[str, ...]]
+    chances: dict[str, float]
     baselines: tuple[float, ...] = ()
 
 
@@ -52,6 +60,7 @@ class Judge:
         """
         values: dict[str, np.ndarray] = {}
         units: dict[str, tuple[str, ...]] = {}
+        chances: dict[str, float] = {}
         baselines: list[float] = []
         number = {name: place for place, name in enumerate(self.names)}
         rows = [row for row, one in enumerate(examples) if one.labels and readable(one.labels[0]) in number]
@@ -64,6 +73,7 @@ class Judge:
                 values[LINEAR_PROBE] = by_probe[-1]
             baselines = [float(correct_M.mean()) for correct_M in by_probe]
             units |= dict.fromkeys(values, tuple(examples[row].id for row in rows))
+            chances |= dict.fromkeys(values, 1 / len(self.names))
         right: dict[str, list[int]] = {text: [] for text in self.texts}
         rows = [row for row, one in enumerate(examples) if not right.keys().isdisjoint(one.texts)]
         for place, row in enumerate(rows):
@@ -76,7 +86,9 @@ class Judge:
             for metric, k in RECALLS.items():
                 values[metric] = ranks_Q <= k
                 units[metric] = tuple(self.texts[query] for query in asked)
-        return Answers(values, units, tuple(baselines))
+                chances[metric] = float(np.mean([_found_by_chance(len(rows), len(right[text]), k)
+                                                 for text in units[metric]]))
+        return Answers(values, units, chances, tuple(baselines))
 
 
 def judge_of(subject: Subject, names: Sequence[str], texts: Sequence[str], prompts: Prompts, seed: int) -> Judge:
@@ -99,3 +111,9 @@ def class_forms(examples: Sequence[Example]) -> dict[str, str]:
         return {}
     found = sorted({example.labels[0] for example in examples if example.labels})
     return {readable(label): label for label in reversed(found)}
+
+
+def _found_by_chance(candidates: int, right: int, k: int) -> float:
+    """Share of random orders with a right candidate among the first k."""
+    k = min(k, candidates)
+    return 1 - comb(candidates - right, k) / comb(candidates, k)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from vector_universe.evaluation.bootstrap import LEVEL, Difference, Sample, difference
 from vector_universe.evaluation.config import EvaluateConfig
-from vector_universe.evaluation.judging import LINEAR_PROBE, ZERO_SHOT
+from vector_universe.evaluation.judging import ZERO_SHOT
 from vector_universe.evaluation.robustness import Line, drop_between, effective_robustness, fit_line
 from vector_universe.evaluation.section import Curve, Figure, Plot
 
 
 def shift_figures(before: dict[str, Sample], after: dict[str, Sample], name: str, config: EvaluateConfig,
-                  chances: dict[str, float]) -> list[Figure]:
+                  chances: tuple[Mapping[str, float], Mapping[str, float]]) -> list[Figure]:
     """Each metric without the shift, with it, and how far it fell.
 
     Where all units of one are units of the other (the same pictures, the same texts), the drop is a paired one.
@@ -23,14 +23,15 @@ def shift_figures(before: dict[str, Sample], after: dict[str, Sample], name: str
         before, after: samples by metric; only those of both are compared.
         name: of the shift.
         config: draws and seed.
-        chances: of a random guess, by metric.
+        chances: what a random guess reaches before and after, by metric.
     """
     figures = []
     for metric in (metric for metric in before if metric in after):
         one, other = before[metric], after[metric]
-        for test, sample, key in ((f"before {name}", one, False),
-                                  (name, other, metric == ZERO_SHOT or ZERO_SHOT not in before)):
-            figures.append(Figure.mean(test, metric, sample, chance=chances.get(metric), key=key, draws=config.draws,
+        is_key = metric == ZERO_SHOT or ZERO_SHOT not in before
+        for test, sample, chance, key in ((f"before {name}", one, chances[0].get(metric), False),
+                                          (name, other, chances[1].get(metric), is_key)):
+            figures.append(Figure.mean(test, metric, sample, chance=chance, key=key, draws=config.draws,
                                        seed=config.seed))
         fall = drop(one, other, config)
         figures.append(Figure(name, f"{metric}, drop", fall.value, fall.low, fall.high, count=fall.units,
@@ -81,9 +82,3 @@ def _plot(accuracy: float, shifted: float, baselines_in: Sequence[float], baseli
               Curve("zero-shot", (accuracy,), (shifted,), style="points")]
     return Plot(f"Effective robustness: {name}", "Above the dashed line, less is lost than a probe of equal accuracy "
                 "loses (Taori et al. 2020).", "top-1 without the shift", "top-1 with it", tuple(curves), diagonal=True)
-
-
-def chances(names: int, texts: int) -> dict[str, float]:
-    """What a random guess reaches: one class of so many, one picture for a text of so many."""
-    found = {ZERO_SHOT: 1 / names, LINEAR_PROBE: 1 / names} if names else {}
-    return found | ({"text → image R@1": 1 / texts, "text → image R@10": min(1.0, 10 / texts)} if texts else {})

@@ -18,7 +18,7 @@ from vector_universe.evaluation.judging import Answers, class_forms, judge_of
 from vector_universe.evaluation.prompts import Prompts, choose_prompts
 from vector_universe.evaluation.robustness import INVERSE_PENALTY, SHOTS
 from vector_universe.evaluation.section import Curve, Figure, Plot, Section, Table
-from vector_universe.evaluation.shift_figures import chances, robustness_parts, shift_figures
+from vector_universe.evaluation.shift_figures import robustness_parts, shift_figures
 from vector_universe.evaluation.subject import CHUNK, Subject, embed_examples, refuse_nan
 from vector_universe.progress import StageProgress, counter
 
@@ -88,7 +88,7 @@ def _further(subject: Subject, source: str, prompts: Prompts, config: EvaluateCo
     before = judge.answers(test, subject.images_ND[subject.places(str(subject.test_split))])
     after = judge.answers(examples, images_ND)
     _compare(_samples(before), _samples(after), before.baselines, after.baselines, other.name, config, parts,
-             chances(len(names), len(texts)))
+             (before.chances, after.chances))
     parts.settings.setdefault("shift", {})[source] = {
         "fingerprint": other.fingerprint, "images": len(examples), "classes": names, "texts": len(texts)}
 
@@ -114,7 +114,7 @@ def _corruptions(subject: Subject, prompts: Prompts, config: EvaluateConfig, pro
     found = {(name, strength): judge.answers(pixels.examples, _corrupted(subject, pixels, name, strength, config.seed,
                                                                          advance))
              for name in CORRUPTIONS for strength in STRENGTHS}
-    guess = chances(len(names), len(texts))
+    guess = clean.chances, clean.chances
     for metric in clean.values:
         parts.plots.append(_strength_plot(clean, found, metric, config))
         parts.tables.append(_table(clean, found, metric))
@@ -145,7 +145,7 @@ def _corrupted(subject: Subject, pixels: Pixels, name: str, strength: int, seed:
 
 def _compare(before: dict[str, Sample], after: dict[str, Sample], baselines_in: Sequence[float],
              baselines_after: Sequence[float], name: str, config: EvaluateConfig, parts: Parts,
-             guess: dict[str, float]) -> None:
+             guess: tuple[dict[str, float], dict[str, float]]) -> None:
     figures, plots, remarks = robustness_parts(before, after, baselines_in, baselines_after, name, config)
     parts.figures += [*shift_figures(before, after, name, config, guess), *figures]
     parts.plots += plots
