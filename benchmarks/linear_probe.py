@@ -58,7 +58,8 @@ def linear_probe_50k(quick: bool = False) -> None:
     report(CASE, "seconds", seconds, note)
     report(CASE, "sklearn_seconds", theirs, f"tol {tolerance:g}")
     report(CASE, "speedup_vs_sklearn", theirs / seconds, note)
-    report(CASE, "loss_difference", max(np.subtract(least, reached)), f"{max(np.subtract(least, reached)):.1e}, the largest of ours − scikit-learn's; {note}")
+    difference = max(np.subtract(least, reached))
+    report(CASE, "loss_difference", difference, f"{difference:.1e}, the largest of ours − scikit-learn's; {note}")
     report(CASE, "steps", sum(probe.iterations for probe in path), "of ten searches")
 
 

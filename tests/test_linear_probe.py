@@ -8,7 +8,7 @@ from scipy.special import log_softmax, xlogy
 from sklearn.linear_model import LogisticRegression
 
 from vector_universe.evaluation.classification import classify
-from vector_universe.evaluation.linear_probe import STRENGTHS, fit_path, sweep
+from vector_universe.evaluation.linear_probe import STRENGTHS, LinearProbe, Sweep, fit_path, sweep
 
 
 def features(rows=400, width=24, classes=5, seed=0, apart=0.6):
@@ -114,7 +114,18 @@ def test_the_sweep_takes_the_best_and_fits_both_parts():
     assert found.probe.strength == best
     _, least = reference(made, true, best)
     assert found.probe.objective == pytest.approx(least, abs=3e-6)
-    assert found.at_the_edge == (best in (STRENGTHS[0], STRENGTHS[-1]))
+
+
+@pytest.mark.parametrize(("scores", "best", "at_the_edge"), [
+    ((0.9, 0.8, 0.7), 0, True),
+    ((0.7, 0.8, 0.9), 2, True),
+    ((0.7, 0.9, 0.8), 1, False),
+    ((0.9, 0.9, 0.9), 0, False),  # all are as good: no better one lies beyond
+])
+def test_the_edge_of_a_sweep(scores, best, at_the_edge):
+    strengths = (0.1, 1.0, 10.0)
+    probe = LinearProbe(np.zeros((2, 2)), np.zeros(2), strengths[best], 0.0, 1, True)
+    assert Sweep(probe, strengths, scores).at_the_edge == at_the_edge
 
 
 @pytest.mark.parametrize(("rows", "targets", "strengths", "said"), [

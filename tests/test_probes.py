@@ -133,6 +133,18 @@ def test_a_section_of_labels():
     assert {case.kind for case in found.cases} == {"hit", "miss"}
 
 
+@pytest.mark.parametrize("labels", [
+    [["ant", "cat"], ["ant"], []],  # one training image
+    [["ant"], ["ant", "cat"], ["ant"]],  # one label to learn
+    [["ant", "cat"], ["dog", "eel"], ["ant"]],  # none to judge by
+    [[], ["dog", "eel"], []],
+])
+def test_labels_that_cannot_be_ranked_are_not_measured(labels):
+    found = evaluate_probes(subject(labels, ["train", "test", "train"]), CONFIG, nothing)
+    assert found.figures == ()
+    assert "it takes two labels" in found.remarks[0]
+
+
 def test_average_precisions_by_hand():
     scores = np.array([[3.0, 2.0, 1.0], [3.0, 3.0, 1.0]])
     assert average_precisions(scores, np.array([[True, False, True], [False, True, False]])) == pytest.approx(

@@ -99,8 +99,10 @@ class Sweep:
 
     @property
     def at_the_edge(self) -> bool:
-        """Whether the best strength is the first or last one tried, so that a better one may lie beyond."""
-        return self.probe.strength in (self.strengths[0], self.strengths[-1])
+        """Whether the first or last strength was better than the one beside it, so that a better one may lie beyond."""
+        best = self.strengths.index(self.probe.strength)
+        beside = {0: 1, len(self.scores) - 1: len(self.scores) - 2}.get(best, best)
+        return self.scores[beside] < self.scores[best]
 
 
 def sweep(train_ND: np.ndarray, train_targets: np.ndarray, validation_MD: np.ndarray, validation_targets: np.ndarray,
@@ -174,7 +176,6 @@ class _Problem:
         curvature_C = self._curvature(point_CE)
         scale_CE = 1 / (curvature_C[:, None] * F.pad(self.variance_R, (0, 1), value=1.0)
                         + F.pad(torch.full((width,), penalty, dtype=torch.float64), (0, 1))).sqrt()
-
         gradient = np.empty(0)
 
         def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:

@@ -10,6 +10,7 @@ from vector_universe.errors import UserError
 
 NEIGHBOURS = 20
 TEMPERATURE = 0.07
+DIGITS = 12  # of a share: sums of the same votes in another order are a tie
 TILE = 1024  # queries compared at once: memory is TILE x N, whatever the number of queries
 
 
@@ -49,4 +50,4 @@ def neighbour_scores(queries_QD: np.ndarray, train_ND: np.ndarray, classes_N: np
                 votes_N = ((cosines_TN[row] - nearest.values[row, 0]).double() / temperature).exp()
                 scores_TC[row] = (share_N * votes_N) @ member_NC
         scores_QC[start:start + TILE] = (scores_TC / scores_TC.sum(dim=1, keepdim=True)).numpy()
-    return scores_QC
+    return scores_QC.round(DIGITS)

@@ -19,7 +19,7 @@ from vector_universe.progress import StageProgress, counter
 
 TITLE = "Probes"
 ABOUT = ("A linear classifier and the nearest neighbours, learnt from the image vectors of the train split: how well "
-         "they tell classes apart that the model was not asked about by name. Chance is always naming the most "
+         "they tell the classes apart, whatever the texts make of them. Chance is always naming the most "
          "frequent classes; for balanced accuracy, the mean over the classes of their recall, it is 1 / classes.")
 HEAT = 30  # classes that a confusion can show
 ROWS = 50  # of the table by class

@@ -28,14 +28,14 @@ def probe_labels(subject: Subject, test: str, config: EvaluateConfig, progress: 
     """The linear probe of every label with a training image, its strength chosen by the mAP by label.
 
     Raises:
-        UserError: there is but one label, or no test image has one that the train split has.
+        UserError: there is but one label or training image, or no test image has a label that the train split has.
     """
     train = _labelled(subject, subject.places("train"))
     names = sorted({label for place in train for label in subject.examples[place].labels})
     judged = _labelled(subject, subject.places(test), set(names))
-    if len(names) < 2 or not len(judged):
-        raise UserError(f"the labels of the train split are {listed(names) or 'none'}: it takes two to rank, and test "
-                        "images that have one")
+    if len(names) < 2 or len(train) < 2 or not len(judged):
+        raise UserError(f"{len(train)} training images have the labels {listed(names) or 'none'}, {len(judged)} test "
+                        "images have one of these: it takes two labels on two training images, and a test image")
     warnings = _strange(subject, subject.places(test), set(names))
     validation = _labelled(subject, subject.places("validation") if test == "test" else train[:0], set(names))
     chosen_on = "validation split"
