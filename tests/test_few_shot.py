@@ -8,8 +8,8 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
 from vector_universe.evaluation import few_shot as module
-from vector_universe.evaluation.few_shot import crossing, few_shot, possible_shots, strength_of
-from vector_universe.evaluation.linear_probe import fit_path
+from vector_universe.evaluation.few_shot import crossing, few_shot, possible_shots
+from vector_universe.evaluation.linear_probe import fit_path, suited
 
 
 def planted(rows, seed, classes=4, width=16, apart=1.5):
@@ -75,12 +75,11 @@ def test_small_classes_give_all_they_have():
     assert possible_shots(np.array([4, 4, 1, 1])) == [1, 2, 4]
 
 
-def test_the_rule_for_the_strength_does_not_depend_on_the_scale():
+def test_the_strength_is_16_by_spread():
     train, classes = planted(80, 0)
-    assert strength_of(train * 10) == pytest.approx(strength_of(train) / 100)
     spread = np.square(train - train.mean(axis=0)).sum(axis=1).mean()
     reference = LogisticRegression(C=16 / spread, tol=1e-8, max_iter=1000).fit(train, classes)
-    probe = fit_path(train, classes, [strength_of(train)])[0]
+    probe = fit_path(train, classes, suited([16], train))[0]
     assert probe.probabilities(train) == pytest.approx(reference.predict_proba(train), abs=2e-3)
     assert few_shot(np.ones_like(train), classes, np.ones_like(train), classes, 4, [1])[0].mean == pytest.approx(
         0, abs=0.26)  # a collapsed model is at chance at most

@@ -8,7 +8,7 @@ from scipy.special import log_softmax, xlogy
 from sklearn.linear_model import LogisticRegression
 
 from vector_universe.evaluation.classification import classify
-from vector_universe.evaluation.linear_probe import STRENGTHS, LinearProbe, Sweep, fit_path, sweep
+from vector_universe.evaluation.linear_probe import STRENGTHS, LinearProbe, Sweep, fit_path, suited, sweep
 
 
 def features(rows=400, width=24, classes=5, seed=0, apart=0.6):
@@ -91,6 +91,16 @@ def test_features_without_variance_end_finite(made):
         assert np.isfinite(probe.logits(made)).all()
     flat = fit_path(np.full((40, 6), 0.4, np.float32), np.arange(40) % 4 // 3)[-1]
     assert flat.objective == pytest.approx(-(0.25 * np.log(0.25) + 0.75 * np.log(0.75)), abs=1e-6)
+
+
+def test_suited_strengths_make_crowded_features_as_good_as_wide_ones():
+    made, true = features()
+    assert suited([1.0, 10.0], made * 10) == pytest.approx([strength / 100 for strength in suited([1.0, 10.0], made)])
+    crowded = made * 0.01 + 0.5
+    for wide, narrow in zip(fit_path(made, true, suited(STRENGTHS, made)),
+                            fit_path(crowded, true, suited(STRENGTHS, crowded)), strict=True):
+        assert narrow.objective == pytest.approx(wide.objective, abs=5e-6)
+    assert np.isfinite(suited([1.0], np.ones((4, 3)))).all()
 
 
 def test_a_class_without_rows_is_never_likely():

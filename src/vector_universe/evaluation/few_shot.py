@@ -11,12 +11,11 @@ from scipy import stats
 
 from vector_universe.evaluation.bootstrap import LEVEL
 from vector_universe.evaluation.classification import classify
-from vector_universe.evaluation.linear_probe import fit_path
+from vector_universe.evaluation.linear_probe import fit_path, suited
 
 SHOTS = (1, 2, 4, 8, 16)
 SAMPLES = 10
 STRENGTH = 16.0
-LEAST_SPREAD = 1e-6  # features of a collapsed model have none
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def few_shot(train_ND: np.ndarray, classes_N: np.ndarray, test_MD: np.ndarray, t
         for order in orders:
             drawn = np.concatenate([places[:count] for places in order])
             rows_SD = train_ND[drawn]
-            probe = fit_path(rows_SD, classes_N[drawn], [strength_of(rows_SD)], classes)[0]
+            probe = fit_path(rows_SD, classes_N[drawn], suited([STRENGTH], rows_SD), classes)[0]
             accuracies.append(classify(probe.logits(test_MD), test_classes_M).top_1)
             if advance:
                 advance(1)
@@ -92,12 +91,6 @@ def few_shot(train_ND: np.ndarray, classes_N: np.ndarray, test_MD: np.ndarray, t
 def possible_shots(counts_C: np.ndarray, shots: Sequence[int] = SHOTS) -> list[int]:
     """Those that at least half of the classes have images for."""
     return [count for count in shots if 2 * int((counts_C >= count).sum()) >= len(counts_C)]
-
-
-def strength_of(rows_ND: np.ndarray) -> float:
-    """The C that suits rows of this spread."""
-    spread = float(np.square(rows_ND - rows_ND.mean(axis=0)).sum(axis=1, dtype=np.float64).mean())
-    return STRENGTH / max(spread, LEAST_SPREAD)
 
 
 def crossing(shots: Sequence[float], accuracies: Sequence[float], zero_shot: float) -> float | None:

@@ -14,11 +14,12 @@ import torch.nn.functional as F
 from scipy.optimize import minimize
 from torch import Tensor
 
-STRENGTHS = tuple(10.0**(third / 3) for third in range(-6, 13, 2))  # 0.01 to 10,000, for rows of length one
+STRENGTHS = tuple(10.0**(third / 3) for third in range(-6, 13, 2))  # 0.01 to 10,000, for features of spread one
 PRECISION = 1e-8  # an estimate of what the objective, a mean loss, might still lose ends the search
 ITERATIONS = 1000
 REMEMBERED = 20  # steps that L-BFGS keeps: features are few, and each spares passes over many rows
 NOISE = 1e-10  # a step that gains less ends it too: float32 knows no less
+LEAST_SPREAD = 1e-6  # features of a collapsed model have none
 FLAT = 1e-7  # share of the largest variance below which float32 knows no variance
 
 
@@ -81,6 +82,16 @@ def fit_path(rows_ND: np.ndarray, targets: np.ndarray, strengths: Sequence[float
         if advance:
             advance(1)
     return path
+
+
+def suited(strengths: Sequence[float], rows_ND: np.ndarray) -> tuple[float, ...]:
+    """Strengths that mean for these features what the given ones do for features of spread one.
+
+    The spread is the mean squared distance from the mean. A model whose vectors crowd needs large weights to say the
+    same thing; by themselves the same strengths would forbid it them, and judge its spread instead of what it knows.
+    """
+    spread = float(np.square(rows_ND - rows_ND.mean(axis=0)).sum(axis=1, dtype=np.float64).mean())
+    return tuple(strength / max(spread, LEAST_SPREAD) for strength in strengths)
 
 
 @dataclass(frozen=True, eq=False)

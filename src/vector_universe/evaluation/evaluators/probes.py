@@ -11,7 +11,7 @@ from vector_universe.evaluation.classification import Classes, Classification, c
 from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.evaluators.probe_parts import HELD_OUT, edge_of, held_out, plot_of, settings_of
 from vector_universe.evaluation.evaluators.probes_of_labels import probe_labels
-from vector_universe.evaluation.linear_probe import STRENGTHS, sweep
+from vector_universe.evaluation.linear_probe import STRENGTHS, suited, sweep
 from vector_universe.evaluation.nearest_neighbours import NEIGHBOURS, TEMPERATURE, neighbour_scores
 from vector_universe.evaluation.section import Case, Figure, Section, Table, all_single
 from vector_universe.evaluation.subject import Subject
@@ -51,8 +51,10 @@ def _probe_classes(subject: Subject, test: str, config: EvaluateConfig, progress
     learnt, judged, warnings = class_splits(subject.examples, subject.places("train"), subject.places(test))
     train, validation, chosen_on = _parts(subject, test, learnt, config.seed)
     count = len(learnt.names)
-    found = sweep(subject.images_ND[train.places_N], train.numbers_N, subject.images_ND[validation.places_N],
-                  validation.numbers_N, lambda logits, true: classify(logits, true).top_1, STRENGTHS, count,
+    train_ND = subject.images_ND[train.places_N]
+    found = sweep(train_ND, train.numbers_N, subject.images_ND[validation.places_N],
+                  validation.numbers_N, lambda logits, true: classify(logits, true).top_1,
+                  suited(STRENGTHS, train_ND), count,
                   counter(progress, TITLE, len(STRENGTHS) + 1))
     rows_ND = subject.images_ND[judged.places_N]
     linear = classify(found.probe.logits(rows_ND), judged.numbers_N)

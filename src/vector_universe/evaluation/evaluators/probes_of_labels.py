@@ -10,7 +10,7 @@ from vector_universe.evaluation.classification import listed
 from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.evaluators.probe_parts import HELD_OUT, edge_of, held_out, plot_of, settings_of
 from vector_universe.evaluation.label_ranking import LabelRanking, average_precisions, label_ranking
-from vector_universe.evaluation.linear_probe import STRENGTHS, sweep
+from vector_universe.evaluation.linear_probe import STRENGTHS, suited, sweep
 from vector_universe.evaluation.section import Case, Figure, Section, Table
 from vector_universe.evaluation.subject import Subject
 from vector_universe.losses.label_sets import LabelSets
@@ -45,7 +45,8 @@ def probe_labels(subject: Subject, test: str, config: EvaluateConfig, progress: 
         chosen_on = f"{HELD_OUT:.0%} of the train split"
     number = {name: place for place, name in enumerate(names)}
     true_NL, true_ML, true_QL = (_multi_hot(subject, places, number) for places in (train, validation, judged))
-    found = sweep(subject.images_ND[train], true_NL, subject.images_ND[validation], true_ML, _macro, STRENGTHS,
+    train_ND = subject.images_ND[train]
+    found = sweep(train_ND, true_NL, subject.images_ND[validation], true_ML, _macro, suited(STRENGTHS, train_ND),
                   advance=counter(progress, TITLE, len(STRENGTHS) + 1))
     likely_QL = found.probe.probabilities(subject.images_ND[judged])
     figures = _ranking(likely_QL, true_QL)
