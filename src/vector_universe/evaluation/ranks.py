@@ -19,7 +19,7 @@ ROWS, COLUMNS = 4 * LANE, 1024  # of a tile: 4 MB of scores, which stay in the c
 MANY = 32  # right candidates: from here on sorting a query's scores is cheaper than a comparison for each
 SORTED = 2**24  # scores that are sorted at once
 
-Slot = tuple[Tensor | None, Tensor, Tensor]  # rows (None: all) of a tile, a threshold and a pair for each
+Slot = tuple[np.ndarray | None, np.ndarray, np.ndarray]  # rows (None: all) of a tile, a threshold and a pair for each
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,19 +82,16 @@ def ranks(queries_QD: np.ndarray, candidates_ND: np.ndarray, right: Sequence[Seq
         UserError: a row is NaN or infinite.
         ValueError: shapes do not match, a query has no right candidate, or a position is out of range.
     """
-    problem = _Problem.of(queries_QD, candidates_ND, right)
-    return problem.solve(both=False, advance=advance)[0]
+    return _Problem.of(queries_QD, candidates_ND, right).solve(both=False, advance=advance)[0]
 
 
 def ranks_both_ways(queries_QD: np.ndarray, candidates_ND: np.ndarray, right: Sequence[Sequence[int]],
                     advance: Callable[[int], None] | None = None) -> tuple[Ranks, Ranks]:
     """The same, and the ranks of queries for every candidate, of which the right ones are those it is right for.
 
-    Both are counted in the same tiles, so that the second direction costs no second product. A candidate that is right
-    for no query is not asked in the second.
+    Both are counted in the same tiles: there is no second product. A candidate right for no query is not asked.
     """
-    problem = _Problem.of(queries_QD, candidates_ND, right)
-    forth, back = problem.solve(both=True, advance=advance)
+    forth, back = _Problem.of(queries_QD, candidates_ND, right).solve(both=True, advance=advance)
     assert back is not None
     return forth, back
 
@@ -114,10 +111,6 @@ class _Pairs:
         start_R1 = np.concatenate([[0], np.bincount(row_P, minlength=rows).cumsum()])
         return cls(row_P[order_P], column_P[order_P], score_P[order_P] - np.float32(TIE), start_R1)
 
-    def many(self) -> np.ndarray:
-        """Rows with so many right columns that their scores are sorted."""
-        return np.flatnonzero(np.diff(self.start_R1) > MANY)
-
     def slots(self, start: int, stop: int) -> list[Slot]:
         """The thresholds of rows start to stop: the best of each row, the second best of those with two, …"""
         begin_R = self.start_R1[start:stop]
@@ -127,8 +120,7 @@ class _Pairs:
         for place in range(int(count_R.max())):
             rows = np.flatnonzero(count_R > place)
             pairs = begin_R[rows] + place
-            slots.append((None if len(rows) == stop - start else torch.from_numpy(rows),
-                          torch.from_numpy(self.threshold_P[pairs]), torch.from_numpy(pairs)))
+            slots.append((rows if len(rows) < stop - start else None, self.threshold_P[pairs], pairs))
         return slots
 
 
@@ -155,23 +147,23 @@ class _Problem:
 
     def solve(self, both: bool, advance: Callable[[int], None] | None) -> tuple[Ranks, Ranks | None]:
         queries, candidates = len(self.queries_QD), len(self.candidates_ND)
-        forth_P, back_P = (torch.zeros(len(self.forth.row_P), dtype=torch.int64) for _ in range(2))
+        forth_P, back_P = (np.zeros(len(self.forth.row_P), np.int64) for _ in range(2))
         self._count_in_tiles(forth_P, back_P if both else None, advance)
         _count_by_sorting(self.queries_QD, self.candidates_ND, self.forth, forth_P)
-        found = Ranks(self.forth.row_P, self.forth.column_P, forth_P.numpy(), queries, candidates)
+        found = Ranks(self.forth.row_P, self.forth.column_P, forth_P, queries, candidates)
         if not both:
             return found, None
         _count_by_sorting(self.candidates_ND, self.queries_QD, self.back, back_P)
-        return found, Ranks(self.back.row_P, self.back.column_P, back_P.numpy(), candidates, queries)
+        return found, Ranks(self.back.row_P, self.back.column_P, back_P, candidates, queries)
 
-    def _count_in_tiles(self, forth_P: Tensor, back_P: Tensor | None,
+    def _count_in_tiles(self, forth_P: np.ndarray, back_P: np.ndarray | None,
                         advance: Callable[[int], None] | None) -> None:
         """Add to each pair what is at or above it in each tile of the scores; the back direction is its columns."""
         queries, candidates = len(self.queries_QD), len(self.candidates_ND)
         bands = [(start, min(start + COLUMNS, candidates)) for start in range(0, candidates, COLUMNS)]
         of_columns = [self.back.slots(*band) if back_P is not None else [] for band in bands]
         scores_buffer = torch.empty(ROWS * COLUMNS)
-        mask_buffer = torch.empty(ROWS * COLUMNS, dtype=torch.bool)
+        mask_buffer = np.empty(ROWS * COLUMNS, bool)
         for top in range(0, queries, ROWS):
             bottom = min(top + ROWS, queries)
             of_rows = self.forth.slots(top, bottom)
@@ -185,24 +177,24 @@ class _Problem:
                     continue
                 shape = (bottom - top, right - left)
                 tile = torch.mm(self.queries_QD[top:bottom], self.candidates_ND[left:right].T,
-                                out=scores_buffer[:shape[0] * shape[1]].view(shape))
+                                out=scores_buffer[:shape[0] * shape[1]].view(shape)).numpy()
                 mine = slice(edges[number], edges[number + 1])
-                tile[torch.from_numpy(row_P[mine]), torch.from_numpy(column_P[mine] - left)] = -torch.inf
-                for rows, threshold, pairs in of_rows:
+                tile[row_P[mine], column_P[mine] - left] = -np.inf
+                for rows, threshold, pairs in of_rows:  # by NumPy: one thread of it counts as fast as two of torch
                     part = tile if rows is None else tile[rows]
-                    mask = torch.ge(part, threshold[:, None], out=mask_buffer[:part.numel()].view(part.shape))
-                    forth_P[pairs] += _true_by_row(mask)
+                    mask = mask_buffer[:part.size].reshape(part.shape)
+                    forth_P[pairs] += _true_by_row(np.greater_equal(part, threshold[:, None], out=mask))
                 for columns, threshold, pairs in of_columns[number]:
-                    part = tile if columns is None else tile.index_select(1, columns)
-                    mask = torch.ge(part, threshold, out=mask_buffer[:part.numel()].view(part.shape))
-                    back_P[pairs] += _true_by_column(mask)  # type: ignore[index]  # slots are there with it
+                    part = tile if columns is None else tile.take(columns, axis=1)
+                    mask = mask_buffer[:part.size].reshape(part.shape)
+                    back_P[pairs] += _true_by_column(np.greater_equal(part, threshold, out=mask))  # type: ignore[index]
             if advance:
                 advance(bottom - top)
 
 
-def _count_by_sorting(rows_RD: Tensor, others_ND: Tensor, pairs: _Pairs, wrong_P: Tensor) -> None:
+def _count_by_sorting(rows_RD: Tensor, others_ND: Tensor, pairs: _Pairs, wrong_P: np.ndarray) -> None:
     """Set the counts of the rows with many right columns: places of thresholds among the sorted wrong scores."""
-    many = pairs.many()
+    many = np.flatnonzero(np.diff(pairs.start_R1) > MANY)
     block = max(1, SORTED // len(others_ND))
     for start in range(0, len(many), block):
         rows = many[start:start + block]
@@ -211,24 +203,25 @@ def _count_by_sorting(rows_RD: Tensor, others_ND: Tensor, pairs: _Pairs, wrong_P
             mine = slice(pairs.start_R1[row], pairs.start_R1[row + 1])
             score_N[pairs.column_P[mine]] = -np.inf
             score_N.sort()
-            above = len(score_N) - np.searchsorted(score_N, pairs.threshold_P[mine], side="left")
-            wrong_P[mine] = torch.from_numpy(above)
+            wrong_P[mine] = len(score_N) - np.searchsorted(score_N, pairs.threshold_P[mine], side="left")
 
 
-def _true_by_row(mask: Tensor) -> Tensor:
+def _true_by_row(mask: np.ndarray) -> np.ndarray:
     """How many of each row are true. Eight at once: bytes of one integer count side by side, to 255 at most."""
     rows, columns = mask.shape
     if columns % 8:
-        return mask.sum(1)
-    return mask.view(torch.int64).sum(1).view(torch.uint8).view(rows, 8).sum(1)
+        return mask.sum(axis=1)
+    return mask.view(np.uint64).sum(axis=1).view(np.uint8).reshape(rows, 8).sum(axis=1, dtype=np.int64)
 
 
-def _true_by_column(mask: Tensor) -> Tensor:
+def _true_by_column(mask: np.ndarray) -> np.ndarray:
     """How many of each column are true."""
-    if mask.shape[1] % 8:
-        return mask.sum(0)
-    lanes = [words.sum(0).view(torch.uint8) for words in mask.view(torch.int64).split(LANE)]
-    return torch.stack(lanes).sum(0)
+    rows, columns = mask.shape
+    if columns % 8:
+        return mask.sum(axis=0)
+    words = mask.view(np.uint64)
+    lanes = [words[start:start + LANE].sum(axis=0).view(np.uint8) for start in range(0, rows, LANE)]
+    return np.stack(lanes).sum(axis=0, dtype=np.int64)
 
 
 def _rows(rows: np.ndarray, name: str) -> Tensor:
