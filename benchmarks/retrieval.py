@@ -29,7 +29,7 @@ from vector_universe.evaluation.ranks import ranks_both_ways
 WIDTH = 512
 BATCH = 64
 RECALLS = (1, 5, 10)
-NOISE = 0.25  # a column; with it half of the texts find their image first among 16,000
+NOISE = 0.25  # a column; with it three of four texts find their image among the first 10 of 16,000
 
 
 def measure(case: str, quick: bool) -> None:
@@ -72,7 +72,8 @@ def compare(size: int, repeats: int) -> dict[str, float]:
     equal = differ["full_matrix"] <= 2 and differ["full_matrix_counting"] == 0
     return {"seconds_at_size": median["ours"], "speedup_vs_full_matrix": median["full_matrix"] / median["ours"],
             "speedup_vs_full_matrix_counting": median["full_matrix_counting"] / median["ours"],
-            "equal_result": float(equal), "queries_that_differ": differ["full_matrix"], "recall_at_10": recalls["ours"][2]}
+            "equal_result": float(equal), "queries_that_differ": differ["full_matrix"],
+            "recall_at_10": recalls["ours"][2]}
 
 
 def ours(texts_QD: np.ndarray, images_ND: np.ndarray) -> list[float]:
