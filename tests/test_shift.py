@@ -27,7 +27,7 @@ from vector_universe.evaluation.robustness import (
     fit_line,
     fit_probes,
 )
-from vector_universe.evaluation.shift_figures import drop, shift_figures
+from vector_universe.evaluation.shift_figures import drop, joint_draws, shift_figures
 from vector_universe.evaluation.subject import Subject
 
 CONFIG = EvaluateConfig(corruptions=True, draws=200)
@@ -157,6 +157,27 @@ def test_a_drop_of_the_same_units_is_paired_and_narrower():
     assert paired.low > 0
     assert (paired.high - paired.low) < 0.7 * (apart.high - apart.low)
     assert drop_between(one, strangers, 300).low < paired.value < drop_between(one, strangers, 300).high
+
+
+def test_joint_draws_are_those_of_the_same_units_in_any_order():
+    generator = np.random.default_rng(3)
+    values = generator.random(300) < 0.5
+    names = [str(number) for number in range(300)]
+    one, same = Sample.of(values, names), Sample.of(values[::-1], names[::-1])
+    ones, others = joint_draws(one, same, CONFIG)
+    assert ones == pytest.approx(others)
+    assert ones.std() == pytest.approx(one.draws(2000).std(), rel=0.15)
+    ones, others = joint_draws(one, Sample.of(values, [f"other {name}" for name in names]), CONFIG)
+    assert abs(np.corrcoef(ones, others)[0, 1]) < 0.3
+
+
+def test_two_sets_of_one_name_are_told_apart(monkeypatch):
+    further(monkeypatch, pictures())
+    config = EvaluateConfig(shift=("here", "there", "here"), draws=200)
+    found = evaluate_shift(subject_of(pictures()), config, lambda *stage: None)
+    assert found.figure("others", "zero-shot top-1").value == found.figure("there", "zero-shot top-1").value
+    assert len({(figure.test, figure.metric) for figure in found.figures}) == len(found.figures)
+    assert len({plot.title for plot in found.plots}) == len(found.plots) == 2
 
 
 def test_only_metrics_of_both_sides_are_compared():

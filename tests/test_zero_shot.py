@@ -273,9 +273,12 @@ def test_a_collapsed_model_finds_nothing():
         def embed_texts(self, texts):
             return np.tile(np.array([[1, 0, 0]], np.float32), (len(texts), 1))
 
-    dataset = ImageTextDataset.from_examples(COLOURFUL, name="x", source="y")
+    more = [example(f"{one.id} again", "green", "green") for one in COLOURFUL]
+    dataset = ImageTextDataset.from_examples([*COLOURFUL, *more], name="x", source="y")
     found = evaluate_zero_shot(Subject.of(Collapsed(), dataset), EvaluateConfig(draws=200), lambda *stage: None)
     assert found.figure("test", "zero-shot top-1").value == 0
+    assert "gives 26 of 26 images the label 'blue'" in found.warnings[0]
+    assert not section_of([*COLOURFUL, *more]).warnings
 
 
 def test_without_a_test_split_the_train_split_is_measured_and_warned_of():

@@ -48,6 +48,19 @@ def drop(before: Sample, after: Sample, config: EvaluateConfig) -> Difference:
     return drop_between(before, after, config.draws, config.seed)
 
 
+def joint_draws(one: Sample, other: Sample, config: EvaluateConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Both figures for drawn units, (draws,) each: the same units for both where they have the same."""
+    if set(one.units) != set(other.units):
+        return one.draws(config.draws, config.seed), other.draws(config.draws, config.seed + 1)
+    place = {name: number for number, name in enumerate(other.units)}
+    others_U = np.array([place[name] for name in one.units])
+    columns_U4 = np.stack([one.totals_U, one.counts_U, other.totals_U[others_U], other.counts_U[others_U]], axis=1)
+    kinds_K4, times_K = np.unique(columns_U4, axis=0, return_counts=True)  # equal units are drawn as one kind
+    drawn_RK = np.random.default_rng(config.seed).multinomial(len(others_U), times_K / len(others_U), config.draws)
+    sums_R4 = drawn_RK @ kinds_K4
+    return sums_R4[:, 0] / sums_R4[:, 1], sums_R4[:, 2] / sums_R4[:, 3]
+
+
 def robustness_parts(before: dict[str, Sample], after: dict[str, Sample], baselines_in: Sequence[float],
                      baselines_after: Sequence[float], name: str, config: EvaluateConfig,
                      ) -> tuple[list[Figure], list[Plot], list[str]]:
@@ -60,7 +73,7 @@ def robustness_parts(before: dict[str, Sample], after: dict[str, Sample], baseli
     one, other = before[ZERO_SHOT], after[ZERO_SHOT]
     images = min(len(one.units), len(other.units))
     line = fit_line(baselines_in, baselines_after, images)
-    ones_R, others_R = one.draws(config.draws, config.seed), other.draws(config.draws, config.seed + 1)
+    ones_R, others_R = joint_draws(one, other, config)
     values_R = others_R - (line(ones_R, 0.5 / images) if line.fitted else ones_R)
     low, high = np.quantile(values_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     figure = Figure(name, "effective robustness of zero-shot", effective_robustness(one.mean, other.mean, line),

@@ -52,7 +52,7 @@ def evaluate_shift(subject: Subject, config: EvaluateConfig, progress: StageProg
     prompts = choose_prompts(config, subject.dataset.name, subject.dataset.source)
     parts = Parts(settings={"split": subject.test_split, "prompts": prompts.name, "templates": list(prompts.templates),
                             "probe_shots": list(SHOTS), "probe_inverse_penalty": INVERSE_PENALTY, "seed": config.seed})
-    for source in config.shift:
+    for source in dict.fromkeys(config.shift):
         _further(subject, source, prompts, config, progress, parts)
     if config.corruptions:
         _corruptions(subject, prompts, config, progress, parts)
@@ -84,10 +84,11 @@ def _further(subject: Subject, source: str, prompts: Prompts, config: EvaluateCo
                                                   counter(progress, f"embedding {other.name}", len(other)))
     if skipped:
         parts.remarks.append(f"{len(skipped)} pictures of {source} cannot be decoded and were left out.")
+    name = source if any(figure.test == other.name for figure in parts.figures) else other.name
     judge = judge_of(subject, names, texts, prompts, config.seed)
     before = judge.answers(test, subject.images_ND[subject.places(str(subject.test_split))])
     after = judge.answers(examples, images_ND)
-    _compare(_samples(before), _samples(after), before.baselines, after.baselines, other.name, config, parts,
+    _compare(_samples(before), _samples(after), before.baselines, after.baselines, name, config, parts,
              (before.chances, after.chances))
     parts.settings.setdefault("shift", {})[source] = {
         "fingerprint": other.fingerprint, "images": len(examples), "classes": names, "texts": len(texts)}

@@ -24,6 +24,8 @@ TITLE = "Zero-shot classification"
 ABOUT = ("Each label is made texts by prompts, and an image is given the label whose texts are nearest to it; no image "
          "of a class is needed (Radford et al. 2021, section 3.1). ")
 
+SAME, LEAST_JUDGED = 0.95, 20  # so large a share of at least so many images with one label is worth a warning
+
 
 def evaluate_zero_shot(subject: Subject, config: EvaluateConfig, progress: StageProgress) -> Section | None:
     """Zero-shot classification of the test split; of images with several labels, the ranking of all labels.
@@ -66,7 +68,7 @@ def evaluate_zero_shot(subject: Subject, config: EvaluateConfig, progress: Stage
             "Top-1 is the share of images that get their own label." if single else
             "Images have several labels: mAP by label is how well each label ranks all images, by image how well each "
             "image ranks all labels."), tuple(figures), tuple(tables), cases=tuple(cases),
-        warnings=tuple(_warnings(subject, names)),
+        warnings=(*_warnings(subject, names), *_one_for_all(scores_NC, names)),
         remarks=tuple(_remarks(subject, names, places_N, figures, len(chosen) > 1)),
         settings={"split": test, "prompts": prompts.name, "templates": list(prompts.templates),
                   "literal": prompts.literal, "texts": {name: prompts.texts(name) for name in names}})
@@ -111,6 +113,15 @@ def _warnings(subject: Subject, names: Sequence[str]) -> list[str]:
         if len(same) > 1:
             warnings.append(f"The labels {listed(same)} read alike: no text can tell them apart.")
     return warnings
+
+
+def _one_for_all(scores_NC: np.ndarray, names: Sequence[str]) -> list[str]:
+    """A warning where nearly every image is given one and the same label: no judgement, whatever the figures say."""
+    given_C = np.bincount(scores_NC.argmax(axis=1), minlength=len(names))
+    if len(names) < 3 or len(scores_NC) < LEAST_JUDGED or given_C.max() < SAME * len(scores_NC):
+        return []
+    return [f"Zero-shot classification gives {given_C.max()} of {len(scores_NC)} images the label "
+            f"{names[int(given_C.argmax())]!r}: it does not tell the labels apart."]
 
 
 def _remarks(subject: Subject, names: Sequence[str], places_N: np.ndarray, figures: Sequence[Figure],
