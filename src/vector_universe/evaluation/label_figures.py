@@ -19,7 +19,7 @@ from vector_universe.evaluation.section import Case, Figure, Table
 from vector_universe.losses.label_sets import LabelSets
 
 FEWEST_DRAWS = 100
-MOST_DRAWN = 2_000_000_000  # labels x rows x draws of the macro figure's interval, some 20 seconds
+MOST_DRAWN = 2_000_000_000  # labels x rows x draws of the macro figure's interval, some 30 seconds
 
 
 def label_figures(scores_NL: np.ndarray, labels: LabelSets, test: str, name: str, units: Sequence[str],

@@ -11,7 +11,7 @@ import torch
 from vector_universe.evaluation.chance import chance_average_precision, mean_chance
 from vector_universe.losses.label_sets import LabelSets
 
-BLOCK = 4_000_000  # draws x rows held at once
+BLOCK = 1_000_000  # draws x rows held at once
 
 
 @dataclass(frozen=True)
@@ -153,17 +153,20 @@ def macro_draws(scores_BL: np.ndarray, labels: LabelSets, draws: int, seed: int 
 
 def _macro_draws(scores_NL: np.ndarray, true_NL: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
     size = len(scores_NL)
-    times_RN = generator.multinomial(size, np.full(size, 1 / size), size=draws)
+    drawn_RN = generator.multinomial(size, np.full(size, 1 / size), size=draws)
+    times_NR = np.ascontiguousarray(drawn_RN.T, np.int32)  # rows of draws, so that taking them in order is fast
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, size + 1))])
     totals_R, counts_R = np.zeros(draws), np.zeros(draws, np.int64)
     for label in np.flatnonzero(true_NL.any(axis=0)):
         order_N = np.lexsort((true_NL[:, label], -scores_NL[:, label]))
         true_P = np.flatnonzero(true_NL[order_N, label])
-        times_RP = times_RN[:, order_N[true_P]]
-        ends_RP = np.cumsum(times_RN[:, order_N], axis=1)[:, true_P]
-        wrong_RP = ends_RP - times_RP.cumsum(axis=1)
-        found_R = times_RP.sum(axis=1)
-        summed_R = (times_RP - wrong_RP * (harmonic[ends_RP] - harmonic[ends_RP - times_RP])).sum(axis=1)
+        times_PR = times_NR[order_N[true_P]]
+        until_N = order_N[:true_P[-1] + 1]
+        between_PR = np.add.reduceat(times_NR[until_N], np.concatenate([[0], true_P[:-1] + 1]), axis=0)
+        ends_PR = between_PR.cumsum(axis=0)
+        wrong_PR = ends_PR - times_PR.cumsum(axis=0)
+        found_R = times_PR.sum(axis=0)
+        summed_R = (times_PR - wrong_PR * (harmonic[ends_PR] - harmonic[ends_PR - times_PR])).sum(axis=0)
         totals_R += summed_R / np.maximum(found_R, 1)
         counts_R += found_R > 0
     return totals_R / counts_R
