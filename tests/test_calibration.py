@@ -262,6 +262,7 @@ def test_the_section_and_the_calibration_agree():
     assert loss.high < loss.chance
     assert section.figure("validation", "answerable queries refused").value < 0.3
     assert section.figure("validation", "unanswerable queries caught").value > 0.7
+    assert section.warnings == ()
     assert section.plots[0].diagonal
     curve = section.plots[0].curves[0]
     assert len(curve.x) == len(curve.low) == 10
@@ -273,6 +274,11 @@ def test_too_few_texts_or_none():
     assert "fewer than 50 texts" in evaluate_calibration(told(49), EvaluateConfig(), silent).remarks[0]
     train = replace(told(), examples=[Said(number, "train") for number in range(200)])
     assert evaluate_calibration(train, EvaluateConfig(), silent) is None
+
+
+def test_a_threshold_that_tells_nothing_is_warned_of():
+    section = evaluate_calibration(told(noise=4.0), EvaluateConfig(draws=100), silent)
+    assert "cannot tell whether anything matches" in section.warnings[0]
 
 
 def test_a_model_whose_cosines_say_nothing_is_warned_of():

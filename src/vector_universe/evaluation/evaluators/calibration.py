@@ -24,6 +24,7 @@ from vector_universe.evaluation.section import Curve, Figure, Plot, Section
 from vector_universe.evaluation.subject import Subject
 from vector_universe.progress import StageProgress
 
+TELLS = 0.1  # caught − refused: below it the threshold says next to nothing
 NAME, TITLE, TEST = "calibration", "Calibration", "validation"
 ABOUT = ("Whether a score can be read as a probability: each hit of a text query gets one from its cosine, and of the "
          "hits said to be 80 % likely 80 % should be right. Every query is judged by a fit on other queries. Each "
@@ -46,8 +47,13 @@ def evaluate_calibration(subject: Subject, config: EvaluateConfig, progress: Sta
         return Section(NAME, TITLE, ABOUT, warnings=(
             "Scores cannot be read as probabilities: a higher cosine does not make a hit likelier to be right.",))
     figures = _figures(hits, units, crossed, config)
+    refused, caught = float(crossed.refused_Q.mean()), float(crossed.caught_Q.mean())
+    blind = () if caught - refused >= TELLS else (
+        f"The model cannot tell whether anything matches: it refuses {refused:.0%} of the queries that have an answer "
+        f"and {caught:.0%} of those that have none.",)
     return Section(
         NAME, TITLE, ABOUT, figures, plots=(_reliability(hits, units, crossed, config), _map(hits, fitted)),
+        warnings=blind,
         remarks=(f"Probabilities are those of a search among {hits.candidates} images by a text that one of them "
                  f"carries; among n images the odds are divided by n/{hits.candidates}.",),
         settings={"hits": HITS, "folds": FOLDS, "bins": BINS, "draws": config.draws, "seed": config.seed,
