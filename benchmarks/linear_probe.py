@@ -27,7 +27,7 @@ from vector_universe.evaluation.linear_probe import STRENGTHS, fit_path
 
 CASE = "linear_probe_50k"
 ROWS, QUICK_ROWS, WIDTH, CLASSES = 50_000, 10_000, 512, 10
-APART = 0.25  # classes, by the deviation within them: a probe gets some 94 % of 50,000 new rows right
+APART = 0.13  # classes, by the deviation within them: a probe gets 89 % of other rows right
 CLOSE = 1e-4  # in mean loss
 TOLERANCES = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 
