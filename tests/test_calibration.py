@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from vector_universe import DualEncoder, Universe, load_dataset
 from vector_universe.cli import main
+from vector_universe.data import Example
 from vector_universe.evaluation.calibration import (
     Hits,
     best_threshold,
@@ -21,12 +22,11 @@ from vector_universe.evaluation.calibration import (
     cross_fit,
     equal_mass_bins,
     fit,
-    fit_calibration,
     fit_logistic,
     hits_of,
 )
 from vector_universe.evaluation.config import EvaluateConfig
-from vector_universe.evaluation.evaluators.calibration import evaluate_calibration, log_loss
+from vector_universe.evaluation.evaluators.calibration import calibration_of, evaluate_calibration, log_loss
 from vector_universe.evaluation.subject import Subject
 from vector_universe.models import DualEncoderConfig
 from vector_universe.models.calibration import Calibration, store_calibration
@@ -231,11 +231,6 @@ class Told:
         return "the model"
 
 
-class Said:
-    def __init__(self, number, split="validation"):
-        self.id, self.split, self.texts, self.labels = str(number), split, [f"text {number}"], []
-
-
 class Data:
     fingerprint = "the data"
 
@@ -245,14 +240,15 @@ def told(count=200, noise=0.8, sign=1):
     own = draw.normal(size=(count, 16))
     images, texts = (rows / np.linalg.norm(rows, axis=1, keepdims=True)
                      for rows in (own, sign * own + noise * draw.normal(size=own.shape)))
-    examples = [Said(number) for number in range(count)]
+    examples = [Example(str(number), b"", [f"text {number}"], [], "validation") for number in range(count)]
     return Subject("told", Told({f"text {number}": row for number, row in enumerate(texts)}), Data(), examples,
                    images.astype(np.float32), [])
 
 
 def test_the_section_and_the_calibration_agree():
     subject = told()
-    section, found = evaluate_calibration(subject, EvaluateConfig(draws=200), silent), fit_calibration(subject)
+    section = evaluate_calibration(subject, EvaluateConfig(draws=200), silent)
+    found = calibration_of(section, "the data", "the model")
     assert (found.slope, found.threshold) == (section.details["slope"], section.details["threshold"])
     assert (found.candidates, found.queries, found.data, found.model) == (200, 200, "the data", "the model")
     error = section.figure("validation", "expected calibration error")
@@ -270,9 +266,10 @@ def test_the_section_and_the_calibration_agree():
 
 
 def test_too_few_texts_or_none():
-    assert fit_calibration(told(49)) is None
-    assert "fewer than 50 texts" in evaluate_calibration(told(49), EvaluateConfig(), silent).remarks[0]
-    train = replace(told(), examples=[Said(number, "train") for number in range(200)])
+    few = evaluate_calibration(told(49), EvaluateConfig(), silent)
+    assert calibration_of(few, "", "") is None
+    assert "fewer than 50 texts" in few.remarks[0]
+    train = replace(told(), examples=[replace(example, split="train") for example in told().examples])
     assert evaluate_calibration(train, EvaluateConfig(), silent) is None
 
 
@@ -285,7 +282,8 @@ def test_a_model_whose_cosines_say_nothing_is_warned_of():
     subject = told(60, noise=0.1)
     point = replace(subject, images_ND=np.tile(subject.images_ND[:1], (60, 1)))
     found = evaluate_calibration(replace(point, _texts={}), EvaluateConfig(draws=100), silent)
-    assert fit_calibration(told(60, sign=-1, noise=0.0)) is None  # the own image is never among the nearest
+    never = evaluate_calibration(told(60, sign=-1, noise=0.0), EvaluateConfig(draws=100), silent)
+    assert calibration_of(never, "", "") is None  # the own image is never among the nearest
     assert found.warnings or found.figure("validation", "log loss").value > 0.9 * found.figure(
         "validation", "log loss").chance
 

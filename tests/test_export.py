@@ -123,7 +123,8 @@ def test_the_card_shows_what_was_evaluated(run, small_folder, tmp_path, capsys):
     assert "after the last epoch" not in card
     for sentence in stored["verdict"]:
         assert f"- {sentence}" in card
-    rows = [line.split(" | ") for line in card.split("Retrieval:")[1].split("Leaks:")[0].splitlines() if line.startswith("| ")]
+    table = card.split("Retrieval:")[1].split("Leaks:")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
     figures = {(row["test"], row["metric"]): row for row in stored["models"][0]["sections"]["retrieval"]["figures"]}
     assert len(rows) > 10
     for test, metric, value, *_ in rows[1:]:

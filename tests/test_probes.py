@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from vector_universe.evaluation.evaluators.probes import evaluate_probes
 from vector_universe.evaluation.label_ranking import average_precisions
 from vector_universe.evaluation.subject import Subject
 
-CONFIG = EvaluateConfig(draws=100)
+CONFIG = EvaluateConfig(draws=100, prompts="plain")
+DATA = SimpleNamespace(name="made", source="made")
 NAMES = ["ant", "bee", "cat", "dog", "eel", "fox", "gnu"]
 
 
@@ -42,7 +44,7 @@ def subject(labels, splits, apart=1.0, seed=0, width=12, astray=0.0):
     unit = {name: (text / np.linalg.norm(text)).astype(np.float32) for name, text in texts.items()}
     examples = [Example(f"{place}.png", Path(f"{place}.png"), [], list(own), split)
                 for place, (own, split) in enumerate(zip(labels, splits, strict=True))]
-    return Subject("model", Texts(unit), None, examples,
+    return Subject("model", Texts(unit), DATA, examples,
                    (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), [])
 
 

@@ -19,8 +19,9 @@ from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.corruptions import CORRUPTIONS
 from vector_universe.evaluation.evaluators import shift
 from vector_universe.evaluation.evaluators.shift import evaluate_shift
+from vector_universe.evaluation.few_shot import STRENGTH
+from vector_universe.evaluation.linear_probe import suited
 from vector_universe.evaluation.robustness import (
-    INVERSE_PENALTY,
     Line,
     drop_between,
     effective_robustness,
@@ -129,12 +130,14 @@ def test_the_last_probe_is_scikit_learns_on_all_and_others_are_nested(classes):
     images = unit(generator.normal(size=(len(numbers), 8)) + 2 * np.eye(8)[numbers])
     probes = fit_probes(images, numbers, classes)
     assert [probe.name for probe in probes] == ["1 a class", "2 a class", "4 a class", "all"]
-    slow = LogisticRegression(C=INVERSE_PENALTY, max_iter=1000).fit(images, numbers)
+    # For two classes scikit-learn has one vector where a softmax has two that share it: half the penalty.
+    strength = suited([STRENGTH], images)[0] * (2 if classes == 2 else 1)
+    slow = LogisticRegression(C=strength, max_iter=1000, tol=1e-8).fit(images, numbers)
     assert probes[-1].scores(images).argmax(axis=1).tolist() == slow.predict(images).tolist()
     wanted = slow.predict_log_proba(images)
     found = probes[-1].scores(images)
     assert found - found.max(axis=1, keepdims=True) == pytest.approx(wanted - wanted.max(axis=1, keepdims=True),
-                                                                     abs=1e-3)
+                                                                     abs=1e-2)
 
 
 def test_a_class_without_training_images_is_never_predicted():

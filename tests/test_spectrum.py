@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vector_universe import UserError, load_dataset
+from vector_universe.data import Example
 from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.evaluators.geometry import evaluate_geometry
 from vector_universe.evaluation.hubness import hubness, nearest
@@ -189,15 +190,11 @@ class Plain:
         return np.stack([self.vectors[text] for text in texts])
 
 
-class Said:
-    def __init__(self, number, split):
-        self.id, self.split, self.texts, self.labels = str(number), split, [f"text {number}"], []
-
-
 def coned(bias=2.0, noise=0.6, count=400, width=24, seed=0):
     """Pairs that share what is theirs, in cones of their own; few directions carry most of what is not theirs."""
     draw = np.random.default_rng(seed)
-    examples = [Said(number, "train" if number < count // 2 else "validation") for number in range(count)]
+    examples = [Example(str(number), b"", [f"text {number}"], [], "train" if number < count // 2 else "validation")
+                for number in range(count)]
     own = draw.normal(size=(count, width))
     wide = np.where(np.arange(width) < 3, 6.0, 1.0)
     images, texts = (unit((own + noise * draw.normal(size=own.shape)) * wide + bias * draw.normal(size=width) * 4)
@@ -269,7 +266,7 @@ def test_what_cannot_be_judged_is_said():
 
 def test_texts_that_several_images_carry_are_asked_once():
     subject = coned(count=6)
-    subject.examples[4].texts = ["text 3", "another", "another"]
+    subject.examples[4] = replace(subject.examples[4], texts=["text 3", "another", "another"])
     found = text_queries(subject, subject.places("validation"))
     assert found.texts == ["text 3", "another", "text 5"]
     assert found.right == [[0, 1], [1], [2]]

@@ -10,7 +10,6 @@ from vector_universe.evaluation.bootstrap import DRAWS, LEVEL, Interval
 from vector_universe.evaluation.hubness import nearest
 from vector_universe.evaluation.queries import text_queries
 from vector_universe.evaluation.subject import Subject
-from vector_universe.models.calibration import Calibration
 
 HITS = 10  # of each query: what a search shows
 FEWEST = 50  # queries: of fewer the fit says little
@@ -88,19 +87,6 @@ def hits_on(subject: Subject, split: str = "validation") -> tuple[Hits, list[str
     if len(asked.texts) < FEWEST:
         return None
     return hits_of(subject.embed_texts(asked.texts), subject.images_ND[places], asked.right), asked.units
-
-
-def fit_calibration(subject: Subject) -> Calibration | None:
-    """The calibration of a model, from the validation split of its data; give it to `DualEncoder.calibration`.
-
-    None of fewer than 50 texts, or where a higher cosine does not make a hit likelier: see `fit`.
-    """
-    found = hits_on(subject)
-    fitted = None if found is None else fit(found[0])
-    if found is None or fitted is None:
-        return None
-    return Calibration(fitted.slope, fitted.intercept, found[0].candidates, fitted.threshold, len(found[1]),
-                       subject.dataset.fingerprint, subject.model.fingerprint())
 
 
 def fit(hits: Hits) -> Fit | None:

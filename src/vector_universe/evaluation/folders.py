@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vector_universe.data import ImageTextDataset
 from vector_universe.evaluation.config import EvaluateConfig
-from vector_universe.evaluation.report import Report
+from vector_universe.evaluation.evaluators.calibration import calibration_of
+from vector_universe.evaluation.report import Measured, Report
 from vector_universe.evaluation.run import evaluate
 from vector_universe.evaluation.stored import folder_for, model_names, store_report
-from vector_universe.models import load_run_model
+from vector_universe.folders import folder_kind
+from vector_universe.models import DualEncoder, load_run_model
+from vector_universe.models.calibration import store_calibration
 from vector_universe.progress import StageProgress, silent
 
 
@@ -41,6 +45,40 @@ def evaluate_folders(models: Sequence[str], dataset: ImageTextDataset, config: E
     named = dict(zip(model_names(list(models)), models, strict=True))
     folders = {name: Path(model) for name, model in named.items()}
     loaded = {name: load_run_model(model) for name, model in named.items()}
+    plain = {name for name, model in loaded.items() if model.post_processing is None}
     report = evaluate(loaded, dataset, config, folders, progress)
+    kept = []
+    for measured in report.models:
+        model, folder = loaded[measured.name], folders[measured.name]
+        is_new = measured.name in plain and model.post_processing is not None
+        if folder_kind(folder) == "run":
+            kept += _keep(folder / "model", model, measured, dataset, is_new)
+        elif is_new:
+            kept.append(f"{folder} is no run and stays as it is: the post-processing is in the report alone")
     page = store_report(report, out or folder_for(list(models), dataset.name))
-    return Evaluated(report, page, ())
+    return Evaluated(report, page, tuple(kept))
+
+
+def _keep(folder: Path, model: DualEncoder, measured: Measured, dataset: ImageTextDataset, is_new: bool) -> list[str]:
+    """Put post-processing that is new, and the calibration, into the model of a run; sentences that say so."""
+    kept = []
+    if is_new and model.post_processing is not None:
+        _replace_model(folder, model)
+        kept.append(f"{folder} now has {model.post_processing.describe()}: make universes of it again")
+    section = measured.sections.get("calibration")
+    found = None if section is None else calibration_of(section, dataset.fingerprint, measured.fingerprint)
+    if found is not None:
+        store_calibration(found, folder)
+        kept.append(f"{folder} now tells how likely a match is; universes that are made or updated from it say so")
+    return kept
+
+
+def _replace_model(folder: Path, model: DualEncoder) -> None:
+    """By two renames: the old model is whole until the new one is."""
+    new, old = folder.with_name("model.partial"), folder.with_name("model.old")
+    for left in (new, old):
+        shutil.rmtree(left, ignore_errors=True)
+    model.save_pretrained(new)
+    folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import comb
 
 import numpy as np
 
 from vector_universe.data import Example
+from vector_universe.evaluation.chance import chance_recall
 from vector_universe.evaluation.classification import classify
 from vector_universe.evaluation.prompts import Prompts, readable
-from vector_universe.evaluation.retrieval import first_ranks
+from vector_universe.evaluation.ranks import ranks
 from vector_universe.evaluation.robustness import Probe, fit_probes
 from vector_universe.evaluation.section import all_single
 from vector_universe.evaluation.subject import Subject
@@ -82,11 +82,12 @@ class Judge:
                     right[text].append(place)
         asked = [query for query, text in enumerate(self.texts) if right[text]]
         if len(asked) > 1:
-            ranks_Q = first_ranks(self.texts_QD[asked], images_ND[rows], [right[self.texts[query]] for query in asked])
+            ranks_Q = ranks(self.texts_QD[asked], images_ND[rows],
+                            [right[self.texts[query]] for query in asked]).first_A
             for metric, k in RECALLS.items():
                 values[metric] = ranks_Q <= k
                 units[metric] = tuple(self.texts[query] for query in asked)
-                chances[metric] = float(np.mean([_found_by_chance(len(rows), len(right[text]), k)
+                chances[metric] = float(np.mean([chance_recall(len(rows), len(right[text]), k)
                                                  for text in units[metric]]))
         return Answers(values, units, chances, tuple(baselines))
 
@@ -111,9 +112,3 @@ def class_forms(examples: Sequence[Example]) -> dict[str, str]:
         return {}
     found = sorted({example.labels[0] for example in examples if example.labels})
     return {readable(label): label for label in reversed(found)}
-
-
-def _found_by_chance(candidates: int, right: int, k: int) -> float:
-    """Share of random orders with a right candidate among the first k."""
-    k = min(k, candidates)
-    return 1 - comb(candidates - right, k) / comb(candidates, k)

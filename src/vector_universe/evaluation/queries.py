@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vector_universe.evaluation.run import prompts
 from vector_universe.evaluation.subject import Subject
 
 
@@ -34,9 +33,9 @@ def text_queries(subject: Subject, places: np.ndarray) -> TextQueries:
     examples = [subject.examples[place] for place in places]
     right: dict[str, list[int]] = {}
     for place, example in enumerate(examples):
-        for text in dict.fromkeys(prompts(example)):
+        for text in dict.fromkeys(example.prompts):
             right.setdefault(text, []).append(place)
     number = {text: row for row, text in enumerate(right)}
     return TextQueries(list(right), list(right.values()),
-                       [[number[text] for text in dict.fromkeys(prompts(example))] for example in examples],
+                       [[number[text] for text in dict.fromkeys(example.prompts)] for example in examples],
                        [examples[images[0]].id for images in right.values()], [example.id for example in examples])

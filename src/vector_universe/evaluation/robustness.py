@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vector_universe.evaluation.bootstrap import LEVEL, Difference, Sample
+from vector_universe.evaluation.few_shot import STRENGTH
+from vector_universe.evaluation.linear_probe import fit_path, suited
 
 SHOTS = (1, 2, 4, 8, 16, 32, 64)
-INVERSE_PENALTY = 100.0  # C of the probes, in scikit-learn's terms: weak, for rows of length 1
 UNKNOWN = -1e9  # score of a class that a probe has not seen
 
 
@@ -111,13 +112,10 @@ def drop_between(one: Sample, other: Sample, draws: int, seed: int = 0) -> Diffe
 
 
 def _fit(name: str, images_ND: np.ndarray, classes_N: np.ndarray, classes: int) -> Probe:
-    from sklearn.linear_model import LogisticRegression
-    found = LogisticRegression(C=INVERSE_PENALTY, max_iter=1000).fit(images_ND, classes_N)
-    rows, biases = found.coef_, found.intercept_
-    if len(found.classes_) == 2:
-        rows, biases = np.concatenate([-rows, rows]) / 2, np.concatenate([-biases, biases]) / 2
+    seen, numbers_N = np.unique(classes_N, return_inverse=True)
+    found = fit_path(images_ND, numbers_N, suited([STRENGTH], images_ND))[0]
     weights_CD, bias_C = np.zeros((classes, images_ND.shape[1]), np.float32), np.full(classes, UNKNOWN, np.float32)
-    weights_CD[found.classes_], bias_C[found.classes_] = rows, biases
+    weights_CD[seen], bias_C[seen] = found.weights_CD, found.bias_C
     return Probe(name, weights_CD, bias_C)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,20 +14,28 @@ from vector_universe.errors import UserError
 from vector_universe.evaluation.compare import compare, without_leaks
 from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.evaluators import Evaluator
+from vector_universe.evaluation.evaluators.calibration import evaluate_calibration
+from vector_universe.evaluation.evaluators.few_shot import evaluate_few_shot
+from vector_universe.evaluation.evaluators.geometry import evaluate_geometry
 from vector_universe.evaluation.evaluators.leaks import evaluate_leaks
+from vector_universe.evaluation.evaluators.probes import evaluate_probes
 from vector_universe.evaluation.evaluators.retention import evaluate_retention
 from vector_universe.evaluation.evaluators.retrieval import evaluate_retrieval
+from vector_universe.evaluation.evaluators.shift import evaluate_shift
 from vector_universe.evaluation.evaluators.zero_shot import evaluate_zero_shot
 from vector_universe.evaluation.report import Measured, Report
+from vector_universe.evaluation.section import Section
 from vector_universe.evaluation.subject import Subject
 from vector_universe.evaluation.verdict import verdict
+from vector_universe.evaluation.whitening import Judgement, judge_post_processing
 from vector_universe.models import DualEncoder
 from vector_universe.models.precision import use_bf16
 from vector_universe.progress import StageProgress, counter, silent
 
 EVALUATE: dict[str, Evaluator] = {
-    "retrieval": evaluate_retrieval, "zero_shot": evaluate_zero_shot, "leaks": evaluate_leaks,
-    "retention": evaluate_retention,
+    "retrieval": evaluate_retrieval, "zero_shot": evaluate_zero_shot, "probes": evaluate_probes,
+    "few_shot": evaluate_few_shot, "shift": evaluate_shift, "geometry": evaluate_geometry,
+    "calibration": evaluate_calibration, "leaks": evaluate_leaks, "retention": evaluate_retention,
 }
 DEFAULT = EvaluateConfig()
 
@@ -38,7 +46,8 @@ def evaluate(models: DualEncoder | Mapping[str, DualEncoder], dataset: ImageText
     """Measure one model, or several beside each other.
 
     Every image is embedded once a model, and then looked at by every evaluator that the data has something for. The
-    first of several models is the one that the others are compared with.
+    first of several models is the one that the others are compared with. With `config.whiten`, a model that gets better
+    by post-processing keeps it, and is measured with it.
 
     Args:
         models: a model, or several by name.
@@ -65,12 +74,25 @@ def evaluate(models: DualEncoder | Mapping[str, DualEncoder], dataset: ImageText
             raise UserError(f"nothing to measure: none of the {len(dataset)} images of {dataset.name} can be "
                             f"read{reason}")
         examples, skipped = subject.examples, subject.skipped
+        judgement = judge_post_processing(subject, config.draws, config.seed) if config.whiten else None
+        if judgement is not None and judgement.kept is not None:
+            model.set_post_processing(judgement.kept)
+            subject = subject.post_processed(judgement.kept)
         sections = {key: section for key, evaluator in EVALUATE.items() if config.wants(key)
                     if (section := evaluator(subject, config, progress)) is not None}
+        if judgement is not None and "geometry" in sections:  # where it stands without `whiten` too
+            sections["geometry"] = judged(sections["geometry"], judgement)
         measured.append(without_leaks(Measured(name, model.fingerprint(), circumstances(model), sections), config))
     comparisons = compare(measured, config)
     return Report(dataset, examples, skipped, tuple(measured), tuple(comparisons), verdict(measured, comparisons),
                   asdict(config))
+
+
+def judged(section: Section, judgement: Judgement) -> Section:
+    """The section with what was tried before the model was measured."""
+    table, kept = judgement.table(), judgement.kept
+    said = "Nothing was better than none." if kept is None else f"The model was measured with {kept.describe()}."
+    return replace(section, tables=section.tables if table is None else (table,), remarks=(said, *judgement.remarks))
 
 
 def circumstances(model: DualEncoder) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from vector_universe.data.images import ImageError
 from vector_universe.data.read_ahead import read_ahead
 from vector_universe.errors import UserError
 from vector_universe.models import DualEncoder
+from vector_universe.models.post_processing import PostProcessing
 
 CHUNK = 256  # pictures that are decoded before they are embedded
 
@@ -52,6 +53,10 @@ class Subject:
         """
         examples, images_ND, skipped = embed_examples(model, dataset, advance)
         return cls(name, model, dataset, examples, images_ND, skipped, folder)
+
+    def post_processed(self, found: PostProcessing) -> Subject:
+        """The same with image vectors as the model gives them once it has this post-processing."""
+        return replace(self, images_ND=found.apply_to(self.images_ND, "image"), _texts={})
 
     def places(self, split: str) -> np.ndarray:
         """Places of the examples of a split."""

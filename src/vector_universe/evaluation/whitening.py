@@ -9,7 +9,7 @@ import numpy as np
 from vector_universe.errors import UserError
 from vector_universe.evaluation.bootstrap import DRAWS, Difference, Sample, difference
 from vector_universe.evaluation.queries import TextQueries, text_queries
-from vector_universe.evaluation.retrieval import first_ranks
+from vector_universe.evaluation.ranks import ranks_both_ways
 from vector_universe.evaluation.section import Table
 from vector_universe.evaluation.subject import Subject
 from vector_universe.models.post_processing import KINDS, PostProcessing, fit_post_processing
@@ -116,8 +116,8 @@ def judge_post_processing(subject: Subject, draws: int = DRAWS, seed: int = 0) -
 
 def _measured(kind: str, queries_QD: np.ndarray, members_MD: np.ndarray, asked: TextQueries) -> tuple[Judged, Sample]:
     """Figures, and the MRR of both directions together as a sample by picture."""
-    ranks_Q = first_ranks(queries_QD, members_MD, asked.right)
-    ranks_M = first_ranks(members_MD, queries_QD, asked.texts_of)
+    forth, back = ranks_both_ways(queries_QD, members_MD, asked.right)
+    ranks_Q, ranks_M = forth.first_A, back.first_A
     row = Judged(kind, float(np.mean(1 / ranks_Q)), float(np.mean(ranks_Q <= 10)), float(np.mean(1 / ranks_M)),
                  float(np.mean(ranks_M <= 10)))
     # Weights make the ratio of sums the mean of the two directions' means, however many queries each has.

@@ -22,6 +22,7 @@ from vector_universe.evaluation.calibration import (
 from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.section import Curve, Figure, Plot, Section
 from vector_universe.evaluation.subject import Subject
+from vector_universe.models.calibration import Calibration
 from vector_universe.progress import StageProgress
 
 TELLS = 0.1  # caught − refused: below it the threshold says next to nothing
@@ -59,7 +60,21 @@ def evaluate_calibration(subject: Subject, config: EvaluateConfig, progress: Sta
         settings={"hits": HITS, "folds": FOLDS, "bins": BINS, "draws": config.draws, "seed": config.seed,
                   "split": TEST, "candidates": hits.candidates},
         details={"slope": fitted.slope, "intercept": fitted.intercept, "threshold": fitted.threshold,
-                 "queries": len(units), "share_right": float(hits.right_QK.mean())})
+                 "candidates": hits.candidates, "queries": len(units), "share_right": float(hits.right_QK.mean())})
+
+
+def calibration_of(section: Section, data: str, model: str) -> Calibration | None:
+    """The map and the threshold that a section was made of, to be kept with the model; None where nothing was fitted.
+
+    Args:
+        section: what `evaluate_calibration` returned.
+        data, model: fingerprints of what it was measured on.
+    """
+    if "slope" not in section.details:
+        return None
+    found = section.details
+    return Calibration(found["slope"], found["intercept"], found["candidates"], found["threshold"], found["queries"],
+                       data, model)
 
 
 def _figures(hits: Hits, units: list[str], crossed: CrossFit, config: EvaluateConfig) -> tuple[Figure, ...]:

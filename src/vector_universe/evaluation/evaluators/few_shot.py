@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from vector_universe.errors import UserError
-from vector_universe.evaluation.classification import Classes, class_splits, classify
+from vector_universe.evaluation.classification import class_splits, classify
 from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.few_shot import SAMPLES, STRENGTH, crossing, few_shot, possible_shots
+from vector_universe.evaluation.prompts import choose_prompts
 from vector_universe.evaluation.section import Curve, Figure, Plot, Section, all_single
 from vector_universe.evaluation.subject import Subject
+from vector_universe.evaluation.zero_shot import zero_shot_scores
 from vector_universe.progress import StageProgress, counter
 
 TITLE = "Few-shot"
@@ -36,7 +38,8 @@ def evaluate_few_shot(subject: Subject, config: EvaluateConfig, progress: StageP
     counts = possible_shots(learnt.counts_C)
     points = few_shot(rows_ND, learnt.numbers_N, rows_MD, judged.numbers_N, len(learnt.names), counts, seed=config.seed,
                       advance=counter(progress, TITLE, len(counts) * SAMPLES))
-    zero_shot = _zero_shot_accuracy(subject, judged)
+    prompts = choose_prompts(config, subject.dataset.name, subject.dataset.source)
+    zero_shot = classify(zero_shot_scores(subject, judged.names, prompts)[judged.places_N], judged.numbers_N).top_1
     shots, means = tuple(float(point.shots) for point in points), tuple(point.mean for point in points)
     crossed = crossing(shots, means, zero_shot)
     images = len(judged.places_N)
@@ -56,16 +59,10 @@ def evaluate_few_shot(subject: Subject, config: EvaluateConfig, progress: StageP
                     "top-1", (band, line), x_log=True),),
         warnings=tuple(warnings), remarks=tuple(remarks),
         settings={"shots": counts, "samples": SAMPLES, "seed": config.seed, "strength": f"{STRENGTH:g} / spread",
-                  "zero-shot prompts": "the bare label", "training images": len(learnt.places_N), "test images": images,
+                  "zero-shot prompts": prompts.name, "training images": len(learnt.places_N), "test images": images,
                   "chance": "always the most frequent class"},
         details={"zero_shot_top_1": zero_shot,
                  "accuracies": {str(point.shots): list(point.accuracies) for point in points}})
-
-
-def _zero_shot_accuracy(subject: Subject, judged: Classes) -> float:
-    """Top-1 of the nearest class name, as a bare text."""
-    scores_NC = subject.images_ND[judged.places_N] @ subject.embed_texts(judged.names).T
-    return classify(scores_NC, judged.numbers_N).top_1
 
 
 def _crossing_in_words(crossed: float | None, shots: tuple[float, ...], zero_shot: float) -> str:

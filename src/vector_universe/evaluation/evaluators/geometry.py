@@ -12,7 +12,6 @@ from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.geometry import Geometry, geometry
 from vector_universe.evaluation.hubness import Hubness, hubness
 from vector_universe.evaluation.queries import text_queries
-from vector_universe.evaluation.run import prompts
 from vector_universe.evaluation.section import Curve, Figure, Plot, Section, shorten
 from vector_universe.evaluation.spectrum import Spectrum, spectrum_of
 from vector_universe.evaluation.subject import Subject
@@ -44,11 +43,7 @@ class _Pairs:
 
 
 def evaluate_geometry(subject: Subject, config: EvaluateConfig, progress: StageProgress) -> Section | None:
-    """Measure the pairs of the test split and of all; judge post-processing. None without a second picture.
-
-    The table of post-processing is `judge_post_processing(subject).table()`; with `config.whiten` the caller calls
-    that again, which is cheap once texts are embedded, and stores its `kept` by `DualEncoder.set_post_processing`.
-    """
+    """Measure the pairs of the test split and of all; judge post-processing. None without a second picture."""
     everywhere = np.arange(len(subject.examples))
     tests = {name: places for name, places in ((subject.test_split, subject.places(subject.test_split or "")),
                                                ("all", everywhere)) if name and len(places) > 1}
@@ -68,7 +63,7 @@ def evaluate_geometry(subject: Subject, config: EvaluateConfig, progress: StageP
     if hubs is not None:
         place = int(tests[first.test][hubs[1][hubs[0].hub]])
         remarks.append(f"The most frequent hub is {subject.examples[place].id} "
-                       f"({shorten(prompts(subject.examples[place])[0], 60)}): of {hubs[0].queries} texts it is among "
+                       f"({shorten(subject.examples[place].prompts[0], 60)}): of {hubs[0].queries} texts it is among "
                        f"the {NEIGHBOURS} nearest images of {int(hubs[0].counts_N.max())}; an even share would be "
                        f"{hubs[0].counts_N.mean():.1f}.")
     return Section(
@@ -98,7 +93,7 @@ def collapse_warnings(test: str, now: Geometry) -> tuple[str, ...]:
 def _measure(subject: Subject, test: str, places: np.ndarray) -> _Pairs:
     examples = [subject.examples[place] for place in places]
     images_ND = subject.images_ND[places]
-    texts_ND = subject.embed_texts([prompts(example)[0] for example in examples])
+    texts_ND = subject.embed_texts([example.prompts[0] for example in examples])
     return _Pairs(test, [example.id for example in examples], images_ND, texts_ND,
                   geometry(torch.from_numpy(images_ND), torch.from_numpy(texts_ND)), spectrum_of(images_ND),
                   spectrum_of(texts_ND))

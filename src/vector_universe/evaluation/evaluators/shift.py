@@ -14,9 +14,10 @@ from vector_universe.evaluation.bootstrap import Sample
 from vector_universe.evaluation.classification import listed
 from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from vector_universe.evaluation.few_shot import STRENGTH
 from vector_universe.evaluation.judging import Answers, class_forms, judge_of
 from vector_universe.evaluation.prompts import Prompts, choose_prompts
-from vector_universe.evaluation.robustness import INVERSE_PENALTY, SHOTS
+from vector_universe.evaluation.robustness import SHOTS
 from vector_universe.evaluation.section import Curve, Figure, Plot, Section, Table
 from vector_universe.evaluation.shift_figures import robustness_parts, shift_figures
 from vector_universe.evaluation.subject import CHUNK, Subject, embed_examples, refuse_nan
@@ -51,7 +52,8 @@ def evaluate_shift(subject: Subject, config: EvaluateConfig, progress: StageProg
                         "column split")
     prompts = choose_prompts(config, subject.dataset.name, subject.dataset.source)
     parts = Parts(settings={"split": subject.test_split, "prompts": prompts.name, "templates": list(prompts.templates),
-                            "probe_shots": list(SHOTS), "probe_inverse_penalty": INVERSE_PENALTY, "seed": config.seed})
+                            "probe_shots": list(SHOTS), "probe_strength": f"{STRENGTH:g} / spread",
+                            "seed": config.seed})
     for source in dict.fromkeys(config.shift):
         _further(subject, source, prompts, config, progress, parts)
     if config.corruptions:
