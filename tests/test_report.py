@@ -41,8 +41,8 @@ def some(share, count=400, seed=0):
 
 def test_a_figure_far_above_chance_is_said_to_be():
     lines = verdict([measured("a", figure(some(0.5)))], [])
-    assert re.fullmatch(r"text → image R@10 on test: 0\.\d+ \[0\.\d+, 0\.\d+\], \d+ times chance \(0\.050\)\.",
-                        lines[0])
+    assert re.fullmatch(r"Test: texts with a right picture among the first ten: [\d.]+ % \(95 % interval [\d.]+ to "
+                        r"[\d.]+\), \d+ times chance \(5\.0 %\)\.", lines[0])
 
 
 def test_a_figure_at_chance_is_not_praised():

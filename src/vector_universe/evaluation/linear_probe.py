@@ -5,7 +5,8 @@ The optimum is that of scikit-learn's `LogisticRegression(C=…)`: the least C·
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ ITERATIONS = 1000
 REMEMBERED = 20  # steps that L-BFGS keeps: features are few, and each spares passes over many rows
 NOISE = 1e-10  # a step that gains less ends it too: float32 knows no less
 LEAST_SPREAD = 1e-6  # features of a collapsed model have none
+SMALL = 1_000_000  # numbers: passes over fewer take less than it takes to wake a thread on a busy core
 FLAT = 1e-7  # share of the largest variance below which float32 knows no variance
 
 
@@ -73,15 +75,27 @@ def fit_path(rows_ND: np.ndarray, targets: np.ndarray, strengths: Sequence[float
     Raises:
         ValueError: shapes do not match, a strength is not positive, or a feature is not finite.
     """
-    problem = _Problem.of(rows_ND, targets, classes)
     path: list[LinearProbe] = []
-    for strength in strengths:
-        if not strength > 0:
-            raise ValueError(f"strength {strength}: the weight of the data must be positive")
-        path.append(problem.solve(strength, path[-1] if path else None))
-        if advance:
-            advance(1)
+    with threads_for(rows_ND):
+        problem = _Problem.of(rows_ND, targets, classes)
+        for strength in strengths:
+            if not strength > 0:
+                raise ValueError(f"strength {strength}: the weight of the data must be positive")
+            path.append(problem.solve(strength, path[-1] if path else None))
+            if advance:
+                advance(1)
     return path
+
+
+@contextmanager
+def threads_for(rows_ND: np.ndarray) -> Iterator[None]:
+    """One thread for few rows: several would wait for each other, on busy cores far longer than they work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if rows_ND.size < SMALL else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def suited(strengths: Sequence[float], rows_ND: np.ndarray) -> tuple[float, ...]:
@@ -132,9 +146,10 @@ def sweep(train_ND: np.ndarray, train_targets: np.ndarray, validation_MD: np.nda
     path = fit_path(train_ND, train_targets, strengths, classes, advance)
     scores = [judge(probe.logits(validation_MD), validation_targets) for probe in path]
     best = max(zip(path, scores, strict=True), key=lambda tried: (tried[1], -tried[0].strength))[0]
-    both = _Problem.of(np.concatenate([train_ND, validation_MD]), np.concatenate([train_targets, validation_targets]),
-                       len(best.bias_C))
-    probe = both.solve(best.strength, best)
+    rows_ND, targets = (np.concatenate(parts) for parts in ((train_ND, validation_MD),
+                                                            (train_targets, validation_targets)))
+    with threads_for(rows_ND):
+        probe = _Problem.of(rows_ND, targets, len(best.bias_C)).solve(best.strength, best)
     if advance:
         advance(1)
     return Sweep(probe, tuple(strengths), tuple(scores))

@@ -10,7 +10,14 @@ from vector_universe.evaluation.section import Figure
 
 FEW_QUERIES = 100
 MEMORY = 0.5  # below this share of the figure on training pictures, the rest was learned by heart
-LEAKED = 0.01  # share of the test from which on it is named what the figures are without
+
+WORDS = {
+    "text → image R@1": "texts whose right picture comes first",
+    "text → image R@10": "texts with a right picture among the first ten",
+    "image → text R@1": "pictures whose right text comes first",
+    "zero-shot top-1": "pictures that get the right label by its name alone",
+    "linear probe top-1": "pictures whose label a linear probe of their vectors tells",
+}
 
 
 def verdict(models: Sequence[Measured], comparisons: Sequence[Comparison]) -> tuple[str, ...]:
@@ -32,23 +39,41 @@ def _of_one(measured: Measured) -> list[str]:
     lines += _memory(measured)
     for section in measured.sections.values():
         lines += section.warnings
-    lines += [f"{figure.metric} on {figure.test}: {number(figure.value)} {bounds(figure)}."
-              for section, figure in measured.figures()
-              if section.name == "leaks" and figure.test.endswith(WITHOUT_LEAKS)]
+    lines += _leaks(measured)
     return lines or ["Nothing could be measured: the data has neither texts nor labels in a validation or test split."]
 
 
 def _sentence(figure: Figure) -> str:
-    said = f"{figure.metric} on {figure.test}: {number(figure.value)} {bounds(figure)}".rstrip()
-    if figure.chance is None or figure.low is None or figure.high is None:
+    said = f"{_in_words(figure)}: {percent(figure.value)}"
+    if figure.low is None or figure.high is None:
         return said + "."
+    said += f" (95 % interval {100 * figure.low:.1f} to {100 * figure.high:.1f})"
+    if figure.chance is None:
+        return said + "."
+    chance = f"({percent(figure.chance)})"
     if figure.low <= figure.chance <= figure.high:
-        return f"{said}, which cannot be told from chance ({number(figure.chance)})."
+        return f"{said}, which cannot be told from chance {chance}."
     if (figure.value < figure.chance) == (figure.better == "higher"):
-        return f"{said}, worse than chance ({number(figure.chance)})."
+        return f"{said}, worse than chance {chance}."
     times = figure.value / figure.chance if figure.chance > 0 else 0
-    beyond = f", {times:,.0f} times chance" if times >= 3 else ", better than chance"
-    return f"{said}{beyond} ({number(figure.chance)})."
+    return f"{said}, {f'{times:,.0f} times chance' if times >= 2.5 else 'better than chance'} {chance}."
+
+
+def _in_words(figure: Figure) -> str:
+    if figure.metric not in WORDS:
+        return f"{figure.metric} on {figure.test}"
+    return f"{figure.test[:1].upper()}{figure.test[1:]}: {WORDS[figure.metric]}"
+
+
+def _leaks(measured: Measured) -> list[str]:
+    """The first key figure once more, without what training has too."""
+    section = measured.sections.get("leaks")
+    clean = None if section is None else next((figure for figure in section.figures
+                                               if figure.test.endswith(WITHOUT_LEAKS)), None)
+    whole = next((figure for _, figure in measured.figures() if figure.key), None)
+    if clean is None or whole is None:
+        return []
+    return [f"Without these, {whole.metric} is {percent(clean.value)} instead of {percent(whole.value)}."]
 
 
 def _memory(measured: Measured) -> list[str]:
@@ -86,6 +111,11 @@ def points(comparison: Comparison) -> str:
     """The difference with its interval, in hundredths: "+3.1 points, 95 % [1.2, 5.0]"."""
     found = comparison.difference
     return f"{100 * found.value:+.1f} points, 95 % [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def percent(value: float) -> str:
+    """A share as "29.1 %"."""
+    return f"{100 * value:.1f} %"
 
 
 def number(value: float) -> str:

@@ -90,8 +90,7 @@ def _figures(hits: Hits, units: list[str], crossed: CrossFit, config: EvaluateCo
                            draws=draws, seed=seed)
 
     return (
-        Figure(TEST, "expected calibration error", error, limits.low, limits.high, count=right_QK.size, better="lower",
-               key=True),
+        Figure(TEST, "expected calibration error", error, limits.low, limits.high, count=right_QK.size, better="lower"),
         mean("Brier score", np.square(chances_QK - right_QK), "lower", float(np.mean(np.square(base_Q1 - right_QK)))),
         mean("log loss", log_loss(chances_QK, right_QK), "lower", float(log_loss(base_Q1, right_QK).mean())),
         mean("answerable queries refused", crossed.refused_Q.astype(float), "lower"),

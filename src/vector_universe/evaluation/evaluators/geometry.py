@@ -21,7 +21,7 @@ from vector_universe.progress import StageProgress
 NEIGHBOURS = 10
 MOST_ASKED = 5000  # texts, and images: hubs show among so many
 STRANGERS = 1000  # images, and texts, whose cosines are drawn
-BINS = 50
+MOST_BINS = 50
 FEW = 2.0  # effective rank: as the monitor of training has it
 NEAR = 0.01  # pair − off-pair cosine, likewise
 ABOUT = ("How images and texts lie on the sphere. True pairs should be nearer than strangers; vectors that spread over "
@@ -152,7 +152,8 @@ def _cosines(pairs: _Pairs) -> Plot:
     some = np.arange(min(count, STRANGERS)) * count // min(count, STRANGERS)
     strangers = (pairs.images_ND[some] @ pairs.texts_ND[some].T)[~np.eye(len(some), dtype=bool)]
     own = np.einsum("nd,nd->n", pairs.images_ND, pairs.texts_ND)
-    edges = np.linspace(min(own.min(), strangers.min()) - 1e-6, max(own.max(), strangers.max()) + 1e-6, BINS + 1)
+    bins = min(MOST_BINS, max(8, round(3 * count ** (1 / 3))))  # fewer pairs are drawn more coarsely
+    edges = np.linspace(min(own.min(), strangers.min()) - 1e-6, max(own.max(), strangers.max()) + 1e-6, bins + 1)
     middles = tuple(((edges[1:] + edges[:-1]) / 2).tolist())
     curves = tuple(Curve(name, middles, tuple(np.histogram(values, edges, density=True)[0].tolist()))
                    for name, values in (("true pairs", own), ("strangers", strangers)))

@@ -33,7 +33,7 @@ from vector_universe.evaluation.subject import Subject
 from vector_universe.progress import StageProgress, counter
 
 RECALLS = (1, 5, 10)
-KEYS = {f"{TEXT_TO_IMAGE} R@1", f"{TEXT_TO_IMAGE} R@10", f"{TEXT_TO_IMAGE} MRR", f"{IMAGE_TO_TEXT} R@1"}
+KEYS = {f"{TEXT_TO_IMAGE} R@1", f"{TEXT_TO_IMAGE} R@10", f"{IMAGE_TO_TEXT} R@1"}
 LEAST, MOST = 10, 30  # queries of a label, and labels, in the table
 POINTS = 80  # of the curve of ranks
 

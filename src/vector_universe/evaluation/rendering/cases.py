@@ -27,9 +27,12 @@ def case_list(cases: Sequence[Case], pictures: Mapping[int, str]) -> str:
     """
     parts = []
     for kind, heading in KINDS.items():
-        cards = "\n".join(_card(case, pictures) for case in cases if case.kind == kind)
-        if cards:
-            parts.append(f'<h3>{heading}</h3><ul class="cases">{cards}</ul>')
+        chosen = [case for case in cases if case.kind == kind]
+        groups = [[case for case in chosen if bool(case.found_texts) is texts] for texts in (False, True)]
+        lists = "".join(f'<ul class="cases {"narrow" if group[0].found_texts else "wide"}">'
+                        + "\n".join(_card(case, pictures) for case in group) + "</ul>" for group in groups if group)
+        if lists:
+            parts.append(f"<h3>{heading}</h3>{lists}")
     return "\n".join(parts)
 
 
@@ -40,9 +43,9 @@ def _card(case: Case, pictures: Mapping[int, str]) -> str:
                     for place, score, right in case.found[:FOUND])
     texts = "".join(f'<li class="{"right" if right else "wrong"}">{escape(shorten(text, 80))} '
                     f'<span class="quiet">{score:.2f}</span></li>' for text, score, right in case.found_texts[:FOUND])
-    return (f'<li><b>{escape(shorten(case.query))}</b><span class="quiet">{escape(case.note)}</span>'
-            f'<div class="row">{asked}{wanted}{_arrow(bool(asked or wanted) and bool(found))}{found}</div>'
-            + (f"<ol>{texts}</ol>" if texts else "") + "</li>")
+    said = f'<b>{escape(shorten(case.query))}</b><span class="quiet">{escape(case.note)}</span>'
+    answers = f"<ol>{texts}</ol>" if texts else f"{_arrow(bool(asked or wanted) and bool(found))}{found}"
+    return f'<li>{said}<div class="row">{asked}{wanted}{answers}</div></li>'
 
 
 def _picture(place: int, pictures: Mapping[int, str], kind: str, score: str = "") -> str:
@@ -50,7 +53,7 @@ def _picture(place: int, pictures: Mapping[int, str], kind: str, score: str = ""
         return ""
     label = {"asked": "asked with", "wanted": "wanted", "right": "right", "wrong": "wrong"}[kind]
     said = f"{label} {score}".strip()
-    return (f'<figure class="{kind}"><img src="{pictures[place]}" alt="{said}" loading="lazy">'
+    return (f'<figure class="{kind}"><img src="{pictures[place]}" alt="{said}">'
             f"<figcaption>{score or label}</figcaption></figure>")
 
 

@@ -33,6 +33,7 @@ table.heat { width: auto; font-size: .75rem; } .heat th, .heat td { border: 0; p
 .heat tbody th { white-space: nowrap; text-align: right; }
 .cases { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(27rem, 100%), 1fr)); gap: .75rem;
   padding: 0; margin: .5rem 0; list-style: none; }
+.cases.narrow { grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); }
 .cases > li { margin: 0; padding: .7rem; background: var(--panel); border-radius: .5rem; font-size: .875rem; }
 .cases b { display: block; } .cases .row { display: flex; gap: .35rem; align-items: center; margin-top: .4rem;
   overflow-x: auto; }
@@ -41,7 +42,7 @@ table.heat { width: auto; font-size: .75rem; } .heat th, .heat td { border: 0; p
 .cases img { display: block; height: 4rem; max-width: 6.5rem; object-fit: contain; border: 2px solid transparent;
   border-radius: .3rem; background: var(--ground); }
 .cases .right img { border-color: var(--recovered); } .cases .wrong img { border-color: var(--grid); }
-.cases ol { margin: .4rem 0 0; } .cases ol .right { color: var(--recovered); } .arrow { color: var(--quiet); }
+.cases ol { margin: 0; } .cases ol .right { color: var(--recovered); } .arrow { color: var(--quiet); }
 pre { white-space: pre-wrap; font-size: .8rem; background: var(--panel); padding: .75rem; border-radius: .5rem; }
 """
 

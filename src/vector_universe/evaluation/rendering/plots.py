@@ -56,6 +56,7 @@ def draw(plot: Plot, curves: Sequence[tuple[str, Curve]]) -> str:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         if plot.y_log:
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_xlabel(plot.x_label)
         axes.set_ylabel(plot.y_label)
         if any(name for name, _ in curves) and len(curves) > 1:
