@@ -41,6 +41,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.adaptation $(ARGS)
 	$(BIN)/python -m benchmarks.data $(ARGS)
 	$(BIN)/python -m benchmarks.embedding $(ARGS)
+	$(BIN)/python -m benchmarks.evaluation $(ARGS)
 	$(BIN)/python -m benchmarks.fusion $(ARGS)
 	$(BIN)/python -m benchmarks.objectives $(ARGS)
 	$(BIN)/python -m benchmarks.training $(ARGS)

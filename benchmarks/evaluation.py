@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import retrieval
+from benchmarks import linear_probe, retrieval
 
-ROWS: dict[str, Callable[[str, bool], None]] = {"retrieval_100k": retrieval.measure}  # (case, quick)
+ROWS: dict[str, Callable[[str, bool], None]] = {  # (case, quick)
+    "retrieval_100k": retrieval.measure, "linear_probe_50k": linear_probe.measure}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The linear probe beside scikit-learn's: `python -m benchmarks.linear_probe [--quick]`.
+"""The linear probe beside scikit-learn's; a row of `benchmarks.evaluation`.
 
 50,000 features of 512 columns in 10 classes, and the ten strengths of a sweep, ascending; both sides start each search
 where the one before ended, in float32 on the same threads. scikit-learn's `LogisticRegression` (lbfgs) has the loosest
@@ -10,7 +10,6 @@ normal classes, as those of CLIP-like models are.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 import warnings
@@ -25,20 +24,13 @@ from threadpoolctl import threadpool_limits
 from benchmarks.report import report
 from vector_universe.evaluation.linear_probe import STRENGTHS, fit_path
 
-CASE = "linear_probe_50k"
 ROWS, QUICK_ROWS, WIDTH, CLASSES = 50_000, 10_000, 512, 10
 APART = 0.13  # classes, by the deviation within them: a probe gets 89 % of other rows right
 CLOSE = 1e-4  # in mean loss
 TOLERANCES = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROWS:,} rows, one turn")
-    linear_probe_50k(parser.parse_args().quick)
-
-
-def linear_probe_50k(quick: bool = False) -> None:
+def measure(case: str, quick: bool) -> None:
     """Report how much faster the sweep is, and how far its optima lie from scikit-learn's."""
     rows_ND, classes_N = features(QUICK_ROWS if quick else ROWS)
     with threadpool_limits(torch.get_num_threads()):
@@ -55,12 +47,12 @@ def linear_probe_50k(quick: bool = False) -> None:
             if max(np.subtract(reached, least)) <= CLOSE:
                 break
     note = f"{len(rows_ND):,} rows, {torch.get_num_threads()} threads"
-    report(CASE, "seconds", seconds, note)
-    report(CASE, "sklearn_seconds", theirs, f"tol {tolerance:g}")
-    report(CASE, "speedup_vs_sklearn", theirs / seconds, note)
+    report(case, "seconds", seconds, note)
+    report(case, "sklearn_seconds", theirs, f"tol {tolerance:g}")
+    report(case, "speedup_vs_sklearn", theirs / seconds, note)
     difference = max(np.subtract(least, reached))
-    report(CASE, "loss_difference", difference, f"{difference:.1e}, the largest of ours − scikit-learn's; {note}")
-    report(CASE, "steps", sum(probe.iterations for probe in path), "of ten searches")
+    report(case, "loss_difference", difference, f"{difference:.1e}, the largest of ours − scikit-learn's; {note}")
+    report(case, "steps", sum(probe.iterations for probe in path), "of ten searches")
 
 
 def scikit_learn(rows_ND: np.ndarray, classes_N: np.ndarray, tolerance: float) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -100,7 +92,3 @@ def timed(call):
     start = time.perf_counter()
     found = call()
     return time.perf_counter() - start, found
-
-
-if __name__ == "__main__":
-    main()

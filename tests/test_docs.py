@@ -86,6 +86,35 @@ def test_the_commands_for_splits_run(small_folder: Path, tmp_path: Path, monkeyp
     assert "60 images" in capsys.readouterr().out
 
 
+def test_the_commands_and_the_code_for_the_evaluation_run(small_folder: Path, small_run: Path, tmp_path: Path,
+                                                          monkeypatch: pytest.MonkeyPatch,
+                                                          capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("pictures", "general"):
+        shutil.copytree(small_folder, tmp_path / name)
+    for name in ("base", "run"):
+        shutil.copytree(small_run, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "evaluation.md").read_text()
+    for line in "".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).splitlines():
+        main(shlex.split(line)[1:])
+    assert (tmp_path / "run" / "evaluation.html").is_file()
+    assert "difference" in (tmp_path / "compared" / "evaluation.html").read_text()
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, "evaluation.md", "exec"), {})
+    assert "Test: texts whose right picture comes first" in " ".join(capsys.readouterr().out.split())
+    assert (tmp_path / "report" / "evaluation.html").is_file()
+
+
+def test_the_code_of_the_readme_runs(small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                     capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(small_folder, tmp_path / "my-pictures")
+    monkeypatch.chdir(tmp_path)
+    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    exec(compile(block[1].replace("TrainConfig()", "TrainConfig(epochs=2)"), "README.md", "exec"), {})
+    assert "Hit(" in capsys.readouterr().out
+
+
 def test_the_commands_for_burnt_in_text_run(small_folder: Path, small_run: Path, tmp_path: Path,
                                             monkeypatch: pytest.MonkeyPatch,
                                             capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,7 @@ def test_every_evaluator_can_be_asked_for():
 def test_all_that_the_data_has_something_for_is_measured(small_report):
     assert list(small_report.models[0].sections) == ["retrieval", "zero_shot", "probes", "few_shot", "geometry",
                                                      "calibration", "leaks"]
-    assert small_report.figure("zero_shot", "test", "zero-shot top-1").chance == pytest.approx(1 / 6)
+    assert small_report.figure("zero_shot", "test", "zero-shot balanced accuracy").chance == pytest.approx(1 / 6)
     assert len(small_report.examples) == 60
     assert small_report.settings["draws"] == 100
 

@@ -252,7 +252,7 @@ def test_the_bare_label_is_measured_once_where_it_is_the_prompt():
 
 def test_classes_without_images_are_candidates_and_told_of():
     found = section_of([*COLOURFUL, example("other", "mauve", "mauve", split="train"), example("none", "red")])
-    assert found.figure("test", "zero-shot top-1").chance == 1 / 4
+    assert found.figure("test", "zero-shot balanced accuracy").chance == 1 / 4
     assert any("candidates all the same: 'mauve'" in remark for remark in found.remarks)
     assert any("1 images of the split have no label" in remark for remark in found.remarks)
 
@@ -312,7 +312,7 @@ def test_class_names_of_the_data_set_come_first_and_in_their_order(tmp_path):
     found = section_of(COLOURFUL, source=str(tmp_path))
     assert list(found.settings["texts"]) == ["red", "mauve", "green", "blue"]
     assert found.settings["texts"]["red"] == ["red as red can be"]
-    assert found.figure("test", "zero-shot top-1").chance == 1 / 4
+    assert found.figure("test", "zero-shot balanced accuracy").chance == 1 / 4
 
 
 def test_cases_name_the_likeliest_first():

@@ -12,6 +12,7 @@ from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.section import Case, Figure, Table
 
 MOST_CONFUSIONS = 30  # classes up to which a table of all confusions can be read
+ROWS = 50  # of the table by class
 CASES = 6  # hits, and as many misses
 LIKELIEST = 3
 
@@ -19,6 +20,8 @@ LIKELIEST = 3
 def class_figures(found: Classification, test: str, name: str, units: Sequence[str], config: EvaluateConfig,
                   key: bool = False) -> list[Figure]:
     """Top-1, top-5 (of more than five classes) and balanced accuracy, with intervals.
+
+    Chance is always naming the most frequent classes, without a look at the image; for balanced accuracy 1 / classes.
 
     Args:
         found: of N rows.
@@ -28,9 +31,10 @@ def class_figures(found: Classification, test: str, name: str, units: Sequence[s
         config: draws and seed.
         key: whether the verdict speaks of top-1.
     """
-    measured = [("top-1", Sample.of(found.correct_at_1, units), 1 / found.classes, key)]
+    shares_C = np.sort(found.count_C)[::-1] / len(found.classes_N)
+    measured = [("top-1", Sample.of(found.correct_at_1, units), float(shares_C[0]), key)]
     if found.classes > 5:
-        measured.append(("top-5", Sample.of(found.correct_at_5, units), 5 / found.classes, False))
+        measured.append(("top-5", Sample.of(found.correct_at_5, units), float(shares_C[:5].sum()), False))
     balanced = Sample.of(found.correct_at_1, units, found.classes_N)
     measured.append(("balanced accuracy", balanced, 1 / found.classes, False))
     return [Figure.mean(test, f"{name} {metric}", sample, chance=chance, key=is_key, draws=config.draws,
@@ -38,16 +42,19 @@ def class_figures(found: Classification, test: str, name: str, units: Sequence[s
 
 
 def class_table(found: Classification, names: Sequence[str], title: str) -> Table:
-    """Count, recall, precision and most frequent confusion of each class that occurs or is predicted."""
+    """Count, recall, precision and most frequent confusion of each class that occurs or is predicted, worst first."""
     confusion_CC, predicted_C = found.confusion_CC, np.bincount(found.predicted_N, minlength=found.classes)
     rows = []
-    for number in np.flatnonzero((found.count_C > 0) | (predicted_C > 0)).tolist():
+    order = [number for number in np.argsort(found.recall_C, kind="stable").tolist()
+             if found.count_C[number] or predicted_C[number]]
+    for number in order[:ROWS]:
         wrong_C = confusion_CC[number] * (np.arange(found.classes) != number)
         other = int(wrong_C.argmax())
         taken = f"{names[other]} ({wrong_C[other]})" if wrong_C[other] else "–"
         rows.append((names[number], int(found.count_C[number]), float(found.recall_C[number]),
                      float(found.precision_C[number]), taken))
-    return Table(title, ("class", "images", "recall", "precision", "most often taken for"), tuple(rows))
+    note = f"The {ROWS} of {len(order)} classes with the lowest recall." if len(order) > ROWS else ""
+    return Table(title, ("class", "images", "recall", "precision", "most often taken for"), tuple(rows), note=note)
 
 
 def confusion_table(found: Classification, names: Sequence[str], title: str) -> Table | None:

@@ -73,7 +73,8 @@ class Judge:
                 values[LINEAR_PROBE] = by_probe[-1]
             baselines = [float(correct_M.mean()) for correct_M in by_probe]
             units |= dict.fromkeys(values, tuple(examples[row].id for row in rows))
-            chances |= dict.fromkeys(values, 1 / len(self.names))
+            most_frequent = float(np.bincount(classes_M).max() / len(rows))
+            chances |= dict.fromkeys(values, most_frequent)
         right: dict[str, list[int]] = {text: [] for text in self.texts}
         rows = [row for row, one in enumerate(examples) if not right.keys().isdisjoint(one.texts)]
         for place, row in enumerate(rows):

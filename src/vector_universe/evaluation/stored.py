@@ -14,7 +14,7 @@ from vector_universe.models.card_figures import EVALUATION
 PAGE = "evaluation.html"
 
 
-def store_report(report: Report, out: Path) -> Path:
+def store_report(report: Report, out: Path | str) -> Path:
     """Write evaluation.html and evaluation.json, in place of earlier ones; the model card of a run shows its figures.
 
     Args:
@@ -28,6 +28,7 @@ def store_report(report: Report, out: Path) -> Path:
         UserError: `out` holds something else.
         OSError: it cannot be written.
     """
+    out = Path(out)
     if folder_kind(out) != "run":
         claim_folder(out, "evaluation")
     text = json.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False, default=list)

@@ -36,6 +36,8 @@ def _of_one(measured: Measured) -> list[str]:
     if 0 < most < FEW_QUERIES:
         lines.append(f"There are no more than {most} queries to judge by: the intervals are wide, and small "
                      "differences between models cannot be seen.")
+    if keys and all(figure.test != "test" for figure in keys) and any(figure.test == "validation" for figure in keys):
+        lines.append("There is no test split: validation stands in for it, which may have been looked at in training.")
     lines += _memory(measured)
     for section in measured.sections.values():
         lines += section.warnings

@@ -34,7 +34,7 @@ Trained on **{summary}**.
 | `data.json` | source, fingerprint and counts of the data |
 | `trained_on.jsonl` | ids of the examples that it learns from, one a line: `vu evaluate` looks for them in the test |
 | `kernel/` | of a run with the objective fusion: what scores `labels.json`; `KernelKL.load("kernel")` |
-| `evaluation.json` | what `vu evaluate` measured last |
+| `evaluation.html`, `evaluation.json` | what `vu evaluate` measured last: a page, and every figure |
 | `retention.json` | of a run with `retain`: what was gained here and lost there, for blends with the base |
 | `skipped.csv` | rows that were left out, and why |
 | `curves.html` | how it went, drawn; there once training has finished |

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from vector_universe.errors import UserError
-from vector_universe.evaluation.bootstrap import Sample
 from vector_universe.evaluation.classification import listed
 from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.evaluators.probe_parts import HELD_OUT, edge_of, held_out, plot_of, settings_of
-from vector_universe.evaluation.label_ranking import LabelRanking, average_precisions, label_ranking
+from vector_universe.evaluation.label_figures import label_cases, label_figures, label_table
+from vector_universe.evaluation.label_ranking import average_precision_by_label, average_precisions
 from vector_universe.evaluation.linear_probe import STRENGTHS, suited, sweep
-from vector_universe.evaluation.section import Case, Figure, Section, Table
+from vector_universe.evaluation.section import Section
 from vector_universe.evaluation.subject import Subject
 from vector_universe.losses.label_sets import LabelSets
 from vector_universe.progress import StageProgress, counter
@@ -19,9 +19,6 @@ from vector_universe.progress import StageProgress, counter
 TITLE = "Probes"
 ABOUT = ("A linear classifier for each label, learnt from the image vectors of the train split: how well it ranks the "
          "labels of an image (by image) and the images of a label (by label). Chance is a random order.")
-ROWS = 50  # of the table by label
-CASES = 6  # hits, and misses
-LIKELIEST = 3  # labels that a case names
 
 
 def probe_labels(subject: Subject, test: str, config: EvaluateConfig, progress: StageProgress) -> Section:
@@ -49,22 +46,18 @@ def probe_labels(subject: Subject, test: str, config: EvaluateConfig, progress: 
     found = sweep(train_ND, true_NL, subject.images_ND[validation], true_ML, _macro, suited(STRENGTHS, train_ND),
                   advance=counter(progress, TITLE, len(STRENGTHS) + 1))
     likely_QL = found.probe.probabilities(subject.images_ND[judged])
-    figures = _ranking(likely_QL, true_QL)
+    sets = _label_sets(true_QL)
     frequent_QL = np.broadcast_to((true_NL.sum(axis=0) + true_ML.sum(axis=0)).astype(np.float32), true_QL.shape)
-    precision_Q = average_precisions(likely_QL, true_QL)
     units = [subject.examples[place].id for place in judged]
     return Section(
         "probes", TITLE, ABOUT,
-        (Figure.mean(test, "linear probe mAP by image", Sample.of(precision_Q, units),
-                     chance=figures.chance_average_precision, key=True, draws=config.draws, seed=config.seed),
-         Figure(test, "linear probe mAP by label", figures.macro_average_precision, chance=figures.chance_macro,
-                count=figures.labels)),
-        (_by_label(names, likely_QL, true_QL),), (plot_of(found, "mAP by label"),),
-        _cases(subject, judged, names, likely_QL, true_QL, precision_Q, config.seed), tuple(warnings),
+        tuple(label_figures(likely_QL, sets, test, "linear probe", units, config, key=True)),
+        (label_table(likely_QL, sets, names, "Linear probe by label"),), (plot_of(found, "mAP by label"),),
+        tuple(label_cases(likely_QL, sets, names, judged, config.seed)), tuple(warnings),
         (*edge_of(found), "Ranking the labels of every image by how frequent they are in the train split reaches a mAP "
                           f"by image of {average_precisions(frequent_QL, true_QL).mean():.3f}."),
         settings=settings_of(found, chosen_on, train, validation, judged) | {"labels": len(names)},
-        details={"label_ranking": figures.as_dict(), "steps": found.probe.iterations})
+        details={"steps": found.probe.iterations})
 
 
 def _labelled(subject: Subject, places: np.ndarray, names: set[str] | None = None) -> np.ndarray:
@@ -86,40 +79,9 @@ def _multi_hot(subject: Subject, places: np.ndarray, number: dict[str, int]) -> 
     return true_NL
 
 
-def _ranking(scores_QL: np.ndarray, true_QL: np.ndarray) -> LabelRanking:
-    sets = LabelSets.from_lists([np.flatnonzero(row).tolist() for row in true_QL], true_QL.shape[1])
-    found = label_ranking(scores_QL, sets)
-    assert found is not None  # only rows with a label are judged
-    return found
+def _label_sets(true_QL: np.ndarray) -> LabelSets:
+    return LabelSets.from_lists([np.flatnonzero(row).tolist() for row in true_QL], true_QL.shape[1])
 
 
 def _macro(logits_ML: np.ndarray, true_ML: np.ndarray) -> float:
-    return _ranking(logits_ML, true_ML).macro_average_precision
-
-
-def _by_label(names: list[str], likely_QL: np.ndarray, true_QL: np.ndarray) -> Table:
-    """Average precision of each label that occurs, the worst first."""
-    occur = np.flatnonzero(true_QL.any(axis=0))
-    precision_K = average_precisions(likely_QL.T[occur], true_QL.T[occur])
-    rows = tuple((names[occur[k]], int(true_QL[:, occur[k]].sum()), float(precision_K[k]),
-                  float(true_QL[:, occur[k]].mean())) for k in np.argsort(precision_K, kind="stable")[:ROWS])
-    note = f"The {ROWS} of {len(occur)} labels with the lowest average precision." if len(occur) > ROWS else ""
-    return Table("Linear probe by label", ("label", "test images", "average precision", "share of images"), rows,
-                 note=note)
-
-
-def _cases(subject: Subject, judged: np.ndarray, names: list[str], likely_QL: np.ndarray, true_QL: np.ndarray,
-           precision_Q: np.ndarray, seed: int) -> tuple[Case, ...]:
-    """Images whose labels all stand first, drawn by chance, and those whose labels stand lowest."""
-    right, wrong = np.flatnonzero(precision_Q == 1), np.flatnonzero(precision_Q < 1)
-    drawn = np.random.default_rng(seed).permutation(right)[:CASES]
-    worst = wrong[np.argsort(precision_Q[wrong], kind="stable")][:CASES]
-    cases = []
-    for row in (*drawn.tolist(), *worst.tolist()):
-        best = np.argsort(-likely_QL[row], kind="stable")[:LIKELIEST]
-        own = ", ".join(names[label] for label in np.flatnonzero(true_QL[row]))
-        cases.append(Case("hit" if precision_Q[row] == 1 else "miss", own, int(judged[row]),
-                          found_texts=tuple((names[label], float(likely_QL[row, label]), bool(true_QL[row, label]))
-                                            for label in best),
-                          note=f"{subject.examples[judged[row]].id}: average precision {precision_Q[row]:.2f}"))
-    return tuple(cases)
+    return float(np.nanmean(average_precision_by_label(logits_ML, _label_sets(true_ML))))
