@@ -151,7 +151,8 @@ def rich():
                                                                   "points"),), diagonal=True)),
             cases=(Case("hit", "<script>alert(2)</script>", wanted=(0,), found=((0, 0.5, True),), note="rank 1"),
                    Case("miss", "a picture", query_image=0, found_texts=(("<b>no</b>", 0.1, False),))),
-            warnings=("Careful.",), remarks=("Quiet.",), settings={"prompts": ["a photo of {}"]})
+            warnings=("Careful.",), remarks=("Quiet.",), settings={"prompts": ["a photo of {}"]},
+            details={"of": (np.float32("nan"), {"inner": float("inf")}), "rows": np.arange(2)})
     return report(one("base", 0.3), one("adapted", 0.6))
 
 
@@ -177,6 +178,7 @@ def test_the_json_has_no_nan_and_everything_else(rich, tmp_path):
     section = stored["models"][1]["sections"]["retrieval"]
     assert section["figures"][0]["low"] < section["figures"][0]["value"] < section["figures"][0]["high"]
     assert section["tables"][0]["rows"][1] == ["dog", None]
+    assert section["details"] == {"of": [None, {"inner": None}], "rows": [0, 1]}
     assert stored["comparisons"][0]["winner"] == "adapted"
     assert (tmp_path / "out" / "evaluation.html").is_file()
 

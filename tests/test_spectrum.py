@@ -270,7 +270,6 @@ def test_texts_that_several_images_carry_are_asked_once():
     found = text_queries(subject, subject.places("validation"))
     assert found.texts == ["text 3", "another", "text 5"]
     assert found.right == [[0, 1], [1], [2]]
-    assert found.texts_of == [[0], [0, 1], [2]]
     assert (found.units, found.images) == (["3", "4", "5"], ["3", "4", "5"])
 
 

@@ -131,7 +131,7 @@ class Evaluate:
         with stages() as progress:
             found = evaluate_folders(self.models, dataset, self.config, self.out, progress)
         if self.json:
-            print(json.dumps(found.report.as_dict(), indent=1, ensure_ascii=False, default=list))
+            print(json.dumps(found.report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False))
         else:
             print_report(found.report)
         for line in (*found.kept, f"report: {found.page}"):

@@ -10,17 +10,22 @@ from pathlib import Path
 from vector_universe.data import load_dataset
 from vector_universe.data.dataset import ImageTextDataset
 from vector_universe.data.sources.emoji import noto_font
+from vector_universe.evaluation import EvaluateConfig, evaluate_folders
 from vector_universe.evaluation.evaluators.retrieval import retrieval_by_split
+from vector_universe.evaluation.rendering.console import print_report
+from vector_universe.evaluation.stored import PAGE
 from vector_universe.evaluation.subject import Subject
 from vector_universe.folders import claim_folder, replace_text
 from vector_universe.index import Universe
-from vector_universe.models import DualEncoder
+from vector_universe.models import DualEncoder, load_run_model
 from vector_universe.progress import stages
 from vector_universe.training import TrainConfig, train
 
 
 def demo(out: Path, config: TrainConfig | None = None) -> dict:
     """Train on emoji, measure and index; leaves `run/`, `universe/` and `metrics.json` in the folder `out`.
+
+    The report of the evaluation is in the run, and its calibration in the model: a search says how likely a match is.
 
     What is there already is reused: a second call takes seconds.
 
@@ -38,14 +43,18 @@ def demo(out: Path, config: TrainConfig | None = None) -> dict:
     metrics_file = out / "metrics.json"
     metrics = _read(metrics_file, model.fingerprint())
     if metrics is None:
+        with stages() as progress:
+            evaluated = evaluate_folders([str(out / "run")], dataset, EvaluateConfig(), progress=progress)
+        print_report(evaluated.report)
         metrics = {"model": model.fingerprint(), "text_to_image_recall_at_10": _figures(model, dataset),
                    "seconds": {"train": round(trained - started, 1)}}
     with stages() as progress:
-        Universe.build(model, dataset, out / "universe", progress=progress)
+        Universe.build(load_run_model(out / "run"), dataset, out / "universe", progress=progress)
     metrics["seconds"].setdefault("total", round(time.perf_counter() - started, 1))
     replace_text(metrics_file, json.dumps(metrics, indent=2) + "\n")
     for name, recall in metrics["text_to_image_recall_at_10"].items():
         print(f"text → image recall@10, {name}: {recall:.3f}", file=sys.stderr)
+    print(f"the report is {out / 'run' / PAGE}", file=sys.stderr)
     print(f"the universe is in {out / 'universe'}: vu search {out / 'universe'} \"red heart\"", file=sys.stderr)
     return metrics
 

@@ -127,24 +127,41 @@ def difference(one: Sample, other: Sample, draws: int = DRAWS, seed: int = 0) ->
     Pairing takes out what makes some queries harder than others for both, so that it finds smaller differences than two
     intervals side by side do.
     """
+    parts = _paired(one, other)
+    if not parts:
+        return None
+    sums_S4 = np.stack([part_U4.sum(axis=0) for part_U4 in parts])
+    value = float(np.mean(sums_S4[:, 2] / sums_S4[:, 3] - sums_S4[:, 0] / sums_S4[:, 1]))
+    drawn_R2 = paired_draws(one, other, draws, seed)
+    low, high = np.quantile(drawn_R2[:, 1] - drawn_R2[:, 0], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Difference(value, float(low), float(high), sum(map(len, parts)))
+
+
+def paired_draws(one: Sample, other: Sample, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
+    """Both figures for the same drawn units, of those that both have, (draws, 2).
+
+    Raises:
+        ValueError: they have no unit in common.
+    """
+    parts = _paired(one, other)
+    if not parts:
+        raise ValueError("the samples have no unit in common")
+    generator = np.random.default_rng(seed)
+    found_R2: np.ndarray = np.mean([_drawn_means(part_U4, draws, generator) for part_U4 in parts], axis=0)
+    return found_R2
+
+
+def _paired(one: Sample, other: Sample) -> list[np.ndarray]:
+    """Totals and counts of the units that both have, (U, 4), for each stratum; none where they share none."""
     place = {name: number for number, name in enumerate(other.units)}
     rows = [(number, place[name]) for number, name in enumerate(one.units) if name in place]
     if not rows:
-        return None
+        return []
     ones_U, others_U = np.array(rows).T
-    columns_UC = np.stack([one.totals_U[ones_U], one.counts_U[ones_U],
+    columns_U4 = np.stack([one.totals_U[ones_U], one.counts_U[ones_U],
                            other.totals_U[others_U], other.counts_U[others_U]], axis=1)
     strata_U = np.zeros(len(rows)) if one.strata_U is None else one.strata_U[ones_U]
-    generator = np.random.default_rng(seed)
-    values, drawn = [], []
-    for stratum in np.unique(strata_U):
-        part_UC = columns_UC[strata_U == stratum]
-        sums_C = part_UC.sum(axis=0)
-        values.append(sums_C[2] / sums_C[3] - sums_C[0] / sums_C[1])
-        means_R2 = _drawn_means(part_UC, draws, generator)
-        drawn.append(means_R2[:, 1] - means_R2[:, 0])
-    low, high = np.quantile(np.mean(drawn, axis=0), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Difference(float(np.mean(values)), float(low), float(high), len(rows))
+    return [columns_U4[strata_U == stratum] for stratum in np.unique(strata_U)]
 
 
 def _drawn_means(columns_UC: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:

@@ -16,19 +16,17 @@ class EvaluateConfig:
     """Settings of `evaluate`; the defaults measure all that the data has something for."""
 
     only: tuple[str, ...] = ()
-    """Only these: retrieval, zero_shot, probes, few_shot, shift, geometry, calibration, leaks,
-    retention."""
+    """Only these of retrieval, zero_shot, probes, few_shot, shift, geometry, calibration, leaks, retention."""
     prompts: str = "auto"
-    """Prompts for zero-shot classification: photo, poster, thumbnail, product, emoji, plain (the bare label), or a file
-    with a prompt a line in which {} stands for the label; 'auto' chooses by the data."""
+    """Prompts for zero-shot classification: photo, poster, thumbnail, product, emoji, plain (the bare label), or a
+    file with {} for the label in each line; 'auto' chooses by the data."""
     shift: tuple[str, ...] = ()
     """Further data of the same classes or texts, to see how far a figure falls under shift."""
     corruptions: bool = False
     """Measure on corrupted copies of the test pictures too: noise, blur, contrast, brightness, JPEG… at five
     strengths."""
     retain: str | None = None
-    """Data of another kind, to see what the model can still do there: give the base model and the adapted one, and the
-    report says what was lost."""
+    """Data of another kind, to see what the model can still do there: beside the base model, what it has lost."""
     whiten: bool = False
     """Fit centring and PCA whitening on the train split; the better one becomes part of the model where retrieval on
     the validation split gets better by it."""

@@ -121,6 +121,6 @@ class Report:
         return {"source": self.dataset.source, "summary": self.dataset.summary(),
                 "fingerprint": self.dataset.fingerprint, "images": len(self.examples),
                 "skipped": [{"file": row.file, "reason": row.reason} for row in self.skipped],
-                "settings": self.settings, "verdict": list(self.verdict),
+                "settings": plain(self.settings), "verdict": list(self.verdict),
                 "models": [measured.as_dict() for measured in self.models],
                 "comparisons": [comparison.as_dict() for comparison in self.comparisons]}

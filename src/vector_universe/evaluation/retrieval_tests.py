@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from vector_universe.data.splits import SPLITS
+from vector_universe.evaluation.queries import text_queries
 from vector_universe.evaluation.ranks import Ranks, ranks, ranks_both_ways
 from vector_universe.evaluation.subject import Subject
 
@@ -44,23 +45,21 @@ def retrieval_tests(subject: Subject, advance: Callable[[int], None] | None = No
     Images without a text are asked for by their labels. Texts that the data set keeps out of training are tried as
     "unseen texts".
     """
-    own = [example.prompts for example in subject.examples]
-    held_out = [example.held_out_texts for example in subject.examples]
-    everywhere = np.arange(len(own))
+    everywhere = np.arange(len(subject.examples))
     tests: list[RetrievalTest] = []
     for split in SPLITS:
         members = subject.places(split)
         if not len(members):
             continue
-        alone = _ask(subject, split, own, members, members, advance)
+        alone = _ask(subject, split, members, members, advance)
         tests += alone
         name = f"{split} among all"
         if len(members) == len(everywhere):  # the same question
             tests += [RetrievalTest(name, test.direction, test.texts, test.places, test.ranks, test.units)
                       for test in alone if test.direction == TEXT_TO_IMAGE]
         else:
-            tests += _ask(subject, name, own, members, everywhere, advance)
-    return tests + _ask(subject, "unseen texts among all", held_out, subject.places("train"), everywhere, advance)
+            tests += _ask(subject, name, members, everywhere, advance)
+    return tests + _ask(subject, "unseen texts among all", subject.places("train"), everywhere, advance, held_out=True)
 
 
 def count_queries(subject: Subject) -> int:
@@ -68,32 +67,17 @@ def count_queries(subject: Subject) -> int:
     return sum(2 * len(example.prompts) + len(example.held_out_texts) for example in subject.examples)
 
 
-def _ask(subject: Subject, name: str, texts: Sequence[Sequence[str]], asked_M: np.ndarray, candidates_N: np.ndarray,
-         advance: Callable[[int], None] | None) -> list[RetrievalTest]:
+def _ask(subject: Subject, name: str, asked_M: np.ndarray, candidates_N: np.ndarray,
+         advance: Callable[[int], None] | None, held_out: bool = False) -> list[RetrievalTest]:
     """The texts of the examples `asked` among images; where those are the candidates, these among the texts as well."""
-    examples = subject.examples
-    right = _right_images(texts, asked_M, candidates_N)
-    if not right:
+    asked = text_queries(subject, asked_M, candidates_N, held_out)
+    if not asked.texts:
         return []
-    queries = list(right)
-    first = {text: index for index in reversed(asked_M.tolist()) for text in texts[index]}
-    units = [examples[first[text]].id for text in queries]
-    texts_QD, images_ND = subject.embed_texts(queries), subject.images_ND[candidates_N]
+    texts_QD, images_ND = subject.embed_texts(asked.texts), subject.images_ND[candidates_N]
     if asked_M is not candidates_N:
-        found = ranks(texts_QD, images_ND, list(right.values()), advance)
-        return [RetrievalTest(name, TEXT_TO_IMAGE, queries, candidates_N, found, units)]
-    forth, back = ranks_both_ways(texts_QD, images_ND, list(right.values()), advance)
-    return [RetrievalTest(name, TEXT_TO_IMAGE, queries, candidates_N, forth, units),
-            RetrievalTest(name, IMAGE_TO_TEXT, queries, candidates_N, back,
-                          [examples[candidates_N[place]].id for place in back.asked_A])]
-
-
-def _right_images(texts: Sequence[Sequence[str]], asked_M: np.ndarray,
-                  candidates_N: np.ndarray) -> dict[str, list[int]]:
-    """For each distinct text of the examples `asked`, the places among `candidates` of all images that carry it."""
-    right: dict[str, list[int]] = {text: [] for index in asked_M for text in texts[index]}
-    for place, index in enumerate(candidates_N):
-        for text in dict.fromkeys(texts[index]):
-            if text in right:
-                right[text].append(place)
-    return right
+        found = ranks(texts_QD, images_ND, asked.right, advance)
+        return [RetrievalTest(name, TEXT_TO_IMAGE, asked.texts, candidates_N, found, asked.units)]
+    forth, back = ranks_both_ways(texts_QD, images_ND, asked.right, advance)
+    return [RetrievalTest(name, TEXT_TO_IMAGE, asked.texts, candidates_N, forth, asked.units),
+            RetrievalTest(name, IMAGE_TO_TEXT, asked.texts, candidates_N, back,
+                          [asked.images[place] for place in back.asked_A])]

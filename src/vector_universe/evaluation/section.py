@@ -165,22 +165,22 @@ class Section:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"title": self.title, "figures": [found.as_dict() for found in self.figures],
-                "tables": [{"title": table.title, "columns": table.columns,
-                            "rows": [[plain(cell) for cell in row] for row in table.rows]} for table in self.tables],
-                "plots": [{"title": plot.title, "x": plot.x_label, "y": plot.y_label,
-                           "curves": [{"name": curve.name, "x": list(map(plain, curve.x)),
-                                       "y": list(map(plain, curve.y)), "low": list(map(plain, curve.low)),
-                                       "high": list(map(plain, curve.high))} for curve in plot.curves]}
-                          for plot in self.plots],
-                "warnings": self.warnings, "remarks": self.remarks, "settings": self.settings,
-                "details": self.details}
+        return {"title": self.title, "figures": [found.as_dict() for found in self.figures], **plain({
+            "tables": [{"title": table.title, "columns": table.columns, "rows": table.rows} for table in self.tables],
+            "plots": [{"title": plot.title, "x": plot.x_label, "y": plot.y_label,
+                       "curves": [{"name": curve.name, "x": curve.x, "y": curve.y, "low": curve.low,
+                                   "high": curve.high} for curve in plot.curves]} for plot in self.plots],
+            "warnings": self.warnings, "remarks": self.remarks, "settings": self.settings, "details": self.details})}
 
 
 def plain(value: Any) -> Any:
-    """A number as JSON has it: numpy's as Python's, and no NaN or infinity."""
-    if isinstance(value, np.generic):
-        value = value.item()
+    """A number, list or dict as JSON has it: numpy's numbers as Python's, and null for NaN and infinity."""
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from vector_universe.evaluation.bootstrap import LEVEL, Difference, Sample, difference
+from vector_universe.evaluation.bootstrap import LEVEL, Difference, Sample, difference, paired_draws
 from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.judging import ZERO_SHOT
 from vector_universe.evaluation.robustness import Line, drop_between, effective_robustness, fit_line
@@ -52,13 +52,8 @@ def joint_draws(one: Sample, other: Sample, config: EvaluateConfig) -> tuple[np.
     """Both figures for drawn units, (draws,) each: the same units for both where they have the same."""
     if set(one.units) != set(other.units):
         return one.draws(config.draws, config.seed), other.draws(config.draws, config.seed + 1)
-    place = {name: number for number, name in enumerate(other.units)}
-    others_U = np.array([place[name] for name in one.units])
-    columns_U4 = np.stack([one.totals_U, one.counts_U, other.totals_U[others_U], other.counts_U[others_U]], axis=1)
-    kinds_K4, times_K = np.unique(columns_U4, axis=0, return_counts=True)  # equal units are drawn as one kind
-    drawn_RK = np.random.default_rng(config.seed).multinomial(len(others_U), times_K / len(others_U), config.draws)
-    sums_R4 = drawn_RK @ kinds_K4
-    return sums_R4[:, 0] / sums_R4[:, 1], sums_R4[:, 2] / sums_R4[:, 3]
+    drawn_R2 = paired_draws(one, other, config.draws, config.seed)
+    return drawn_R2[:, 0], drawn_R2[:, 1]
 
 
 def robustness_parts(before: dict[str, Sample], after: dict[str, Sample], baselines_in: Sequence[float],

@@ -31,7 +31,7 @@ def store_report(report: Report, out: Path | str) -> Path:
     out = Path(out)
     if folder_kind(out) != "run":
         claim_folder(out, "evaluation")
-    text = json.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False, default=list)
+    text = json.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     replace_text(out / EVALUATION, text + "\n")
     replace_text(out / PAGE, report_page(report))
     return out / PAGE
