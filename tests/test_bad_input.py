@@ -232,13 +232,14 @@ def test_a_messy_folder_goes_all_the_way(messy_folder, tmp_path, capsys):
     figures = json.loads(vu("evaluate", run, "--data", messy_folder, "--json"))
     assert figures["images"] == 65
     assert [row["reason"] for row in figures["skipped"]] == ["truncated"]
-    assert {"train", "validation", "test"} <= set(figures["text_to_image"])
-    assert "R@10" in vu("evaluate", run, "--data", messy_folder)
+    tests = {figure["test"] for figure in figures["models"][0]["sections"]["retrieval"]["figures"]}
+    assert {"train", "validation", "test"} <= tests
+    assert "R@1" in vu("evaluate", run, "--data", messy_folder)
 
     vu("index", run, "--data", messy_folder, "--out", universe)
     hits = json.loads(vu("search", universe, "빨간 원", "-k", 65, "--json", "--picture", picture))
     assert len(hits) == 65
-    assert all(set(hit) == {"id", "title", "labels", "score"} for hit in hits)
+    assert all(set(hit) == {"id", "title", "labels", "score", "probability"} for hit in hits)
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
     assert not {hit["id"] for hit in hits} & set(MESS)
     with Image.open(picture) as image:

@@ -83,7 +83,7 @@ def test_the_command_line(universe, tmp_path, monkeypatch, capsys):
     path = str(universe.path)
     main(["search", path, "balloon", "--burnt-in", "react", "--json", "-k", "3"])
     found = json.loads(capsys.readouterr().out)
-    assert [set(hit) for hit in found] == [{"id", "title", "labels", "score", "ocr"}] * 3
+    assert [set(hit) for hit in found] == [{"id", "title", "labels", "score", "probability", "ocr"}] * 3
     assert all("react" in hit["ocr"] and hit["score"] <= 1 for hit in found)
     main(["search", path, "--burnt-in", "react", "-k", "3", "--picture", str(tmp_path / "m.png")])
     shown = capsys.readouterr().out

@@ -276,6 +276,8 @@ def test_too_few_texts_or_none():
 def test_a_threshold_that_tells_nothing_is_warned_of():
     section = evaluate_calibration(told(noise=4.0), EvaluateConfig(draws=100), silent)
     assert "cannot tell whether anything matches" in section.warnings[0]
+    blind = calibration_of(section, "", "")
+    assert blind.probability(-0.99) >= blind.least_probability  # so that no search says that nothing matches
 
 
 def test_a_model_whose_cosines_say_nothing_is_warned_of():

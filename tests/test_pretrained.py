@@ -255,7 +255,7 @@ def test_the_command_line_takes_a_pretrained_model(clip, tmp_path, capsys):
     main(["index", str(clip), "--data", few, "--out", str(tmp_path / "universe")])
     main(["search", str(tmp_path / "universe"), "red", "--model", str(clip), "--json", "-k", "3"])
     assert len(json.loads(capsys.readouterr().out)) == 3
-    main(["evaluate", str(clip), "--data", few, "--json"])
+    main(["evaluate", str(clip), "--data", few, "--json", "--out", str(tmp_path / "report")])
     assert json.loads(capsys.readouterr().out)["images"] == 4
 
 

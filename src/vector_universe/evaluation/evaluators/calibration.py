@@ -26,6 +26,7 @@ from vector_universe.models.calibration import Calibration
 from vector_universe.progress import StageProgress
 
 TELLS = 0.1  # caught − refused: below it the threshold says next to nothing
+NEVER = -1.0  # cosine: none is below
 NAME, TITLE, TEST = "calibration", "Calibration", "validation"
 ABOUT = ("Whether a score can be read as a probability: each hit of a text query gets one from its cosine, and of the "
          "hits said to be 80 % likely 80 % should be right. Every query is judged by a fit on other queries. Each "
@@ -51,7 +52,7 @@ def evaluate_calibration(subject: Subject, config: EvaluateConfig, progress: Sta
     refused, caught = float(crossed.refused_Q.mean()), float(crossed.caught_Q.mean())
     blind = () if caught - refused >= TELLS else (
         f"The model cannot tell whether anything matches: it refuses {refused:.0%} of the queries that have an answer "
-        f"and {caught:.0%} of those that have none.",)
+        f"and {caught:.0%} of those that have none. A search with it will not say that nothing matches.",)
     return Section(
         NAME, TITLE, ABOUT, figures, plots=(_reliability(hits, units, crossed, config), _map(hits, fitted)),
         warnings=blind,
@@ -59,8 +60,9 @@ def evaluate_calibration(subject: Subject, config: EvaluateConfig, progress: Sta
                  f"carries; among n images the odds are divided by n/{hits.candidates}.",),
         settings={"hits": HITS, "folds": FOLDS, "bins": BINS, "draws": config.draws, "seed": config.seed,
                   "split": TEST, "candidates": hits.candidates},
-        details={"slope": fitted.slope, "intercept": fitted.intercept, "threshold": fitted.threshold,
-                 "candidates": hits.candidates, "queries": len(units), "share_right": float(hits.right_QK.mean())})
+        details={"slope": fitted.slope, "intercept": fitted.intercept,
+                 "threshold": NEVER if blind else fitted.threshold, "candidates": hits.candidates,
+                 "queries": len(units), "share_right": float(hits.right_QK.mean())})
 
 
 def calibration_of(section: Section, data: str, model: str) -> Calibration | None:
