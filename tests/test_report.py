@@ -80,14 +80,15 @@ def test_a_certain_difference_names_the_better_model():
     found = compare(models, CONFIG)
     assert [(one.one, one.other, one.winner) for one in found] == [("base", "adapted", "adapted")]
     assert found[0].difference.value == pytest.approx(0.1)
-    line = verdict(models, found)[-1]
-    assert re.fullmatch(r"adapted is better than base: text → image R@10 on test \+10\.0 points, 95 % \[.+\]\.", line)
+    line = verdict(models, found)[0]
+    assert re.fullmatch(r"adapted is better than base in text → image R@10 on test \(\+10\.0 points, 95 % \[.+\]\)\.",
+                        line)
 
 
 def test_no_difference_is_no_winner():
     models = [measured("base", figure(some(0.4))), measured("adapted", figure(some(0.4, seed=3)))]
     assert compare(models, CONFIG)[0].winner is None
-    assert "cannot be told apart" in verdict(models, compare(models, CONFIG))[-1]
+    assert "cannot be told apart" in verdict(models, compare(models, CONFIG))[0]
 
 
 def test_of_a_figure_that_should_be_low_the_lower_one_wins():
@@ -163,7 +164,7 @@ def test_the_page_is_whole_and_safe(rich):
     assert "u" not in structure.tags  # markup of data is shown, not obeyed
     assert structure.outside == []
     text = " ".join(structure.texts)
-    for word in ("adapted is better than base", "<script>alert(2)</script>", "By <i>label</i>", "Careful.", "Quiet.",
+    for word in ("adapted is better than base in", "<script>alert(2)</script>", "By <i>label</i>", "Careful.", "Quiet.",
                  "a photo of {}", "effective rank", "points"):
         assert word in text
     assert page.count("<svg") == 2  # plots of one title are one picture

@@ -10,6 +10,8 @@ from vector_universe.evaluation.section import Figure
 
 FEW_QUERIES = 100
 MEMORY = 0.5  # below this share of the figure on training pictures, the rest was learned by heart
+MOST_FREQUENT = "always naming the most frequent label"
+NOTHING = "Nothing could be measured: the data has neither texts nor labels in a validation or test split."
 
 WORDS = {
     "text → image R@1": "texts whose right picture comes first",
@@ -21,17 +23,21 @@ WORDS = {
 
 
 def verdict(models: Sequence[Measured], comparisons: Sequence[Comparison]) -> tuple[str, ...]:
-    """Sentences about each model, then about differences; what warns comes after what was reached."""
-    lines: list[str] = []
-    for measured in models:
-        subject = f"{measured.name}: " if len(models) > 1 else ""
-        lines += [subject + line for line in _of_one(measured)]
-    return (*lines, *_of_differences(comparisons))
+    """Of one model what it reaches; of several what differs, which is why they are measured together. Then warnings."""
+    if len(models) == 1:
+        return tuple([*_reached(models[0]), *_cautions(models[0])] or [NOTHING])
+    lines = _of_differences(comparisons) or [NOTHING]
+    return (*lines, *(f"{measured.name}: {line}" for measured in models for line in _cautions(measured)))
 
 
-def _of_one(measured: Measured) -> list[str]:
+def _reached(measured: Measured) -> list[str]:
+    return [_sentence(figure) for _, figure in measured.figures() if figure.key]
+
+
+def _cautions(measured: Measured) -> list[str]:
+    """What to mind when reading the figures."""
     keys = [figure for _, figure in measured.figures() if figure.key]
-    lines = [_sentence(figure) for figure in keys]
+    lines = []
     most = max((figure.count for figure in keys), default=0)
     if 0 < most < FEW_QUERIES:
         lines.append(f"There are no more than {most} queries to judge by: the intervals are wide, and small "
@@ -41,8 +47,7 @@ def _of_one(measured: Measured) -> list[str]:
     lines += _memory(measured)
     for section in measured.sections.values():
         lines += section.warnings
-    lines += _leaks(measured)
-    return lines or ["Nothing could be measured: the data has neither texts nor labels in a validation or test split."]
+    return [*lines, *_leaks(measured)]
 
 
 def _sentence(figure: Figure) -> str:
@@ -52,13 +57,14 @@ def _sentence(figure: Figure) -> str:
     said += f" (95 % interval {100 * figure.low:.1f} to {100 * figure.high:.1f})"
     if figure.chance is None:
         return said + "."
-    chance = f"({percent(figure.chance)})"
+    of_classes = "top-" in figure.metric
+    chance = f"{MOST_FREQUENT if of_classes else 'chance'} ({percent(figure.chance)})"
     if figure.low <= figure.chance <= figure.high:
-        return f"{said}, which cannot be told from chance {chance}."
+        return f"{said}, which cannot be told from {chance}."
     if (figure.value < figure.chance) == (figure.better == "higher"):
-        return f"{said}, worse than chance {chance}."
+        return f"{said}, worse than {chance}."
     times = figure.value / figure.chance if figure.chance > 0 else 0
-    return f"{said}, {f'{times:,.0f} times chance' if times >= 2.5 else 'better than chance'} {chance}."
+    return f"{said}, {f'{times:,.0f} times' if times >= 2.5 and not of_classes else 'better than'} {chance}."
 
 
 def _in_words(figure: Figure) -> str:
@@ -94,18 +100,18 @@ def _memory(measured: Measured) -> list[str]:
 
 
 def _of_differences(comparisons: Sequence[Comparison]) -> list[str]:
-    lines = []
-    for comparison in comparisons:
-        if not comparison.key:
-            continue
-        change = f"{comparison.metric} on {comparison.test} {points(comparison)}"
-        if comparison.winner is None:
-            lines.append(f"{comparison.other} and {comparison.one} cannot be told apart: {change}.")
-        else:
-            loser = comparison.one if comparison.winner == comparison.other else comparison.other
-            lines.append(f"{comparison.winner} is better than {loser}: {change}.")
-    if len(lines) > 1:
-        lines.append(f"Of {len(lines)} such differences one in twenty would look certain by luck alone.")
+    """For each pair of models a sentence of what is better, one of what is worse, and one of what cannot be told."""
+    said: dict[str, list[str]] = {}
+    keys = [comparison for comparison in comparisons if comparison.key]
+    for comparison in keys:
+        one, other = comparison.one, comparison.other
+        outcome = (f"{other} and {one} cannot be told apart in" if comparison.winner is None else
+                   f"{other} is better than {one} in" if comparison.winner == other else
+                   f"{other} is worse than {one} in")
+        said.setdefault(outcome, []).append(f"{comparison.metric} on {comparison.test} ({points(comparison)})")
+    lines = [f"{outcome} {'; '.join(changes)}." for outcome, changes in sorted(said.items())]
+    if len(keys) > 1:
+        lines.append(f"Of {len(keys)} such differences one in twenty would look certain by luck alone.")
     return lines
 
 

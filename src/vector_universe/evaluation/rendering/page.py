@@ -17,7 +17,7 @@ STYLE = """
 .verdict li:first-child { font-size: 1.1rem; } ul.verdict { padding-left: 1.2rem; }
 table.figures, table.plain { max-width: none; } .figures th, .figures td, .plain th, .plain td { width: auto;
   font: inherit; font-size: .9rem; } .figures td:first-child, .figures th { white-space: nowrap; }
-.figures td { font-variant-numeric: tabular-nums; }
+.figures td { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .better { color: var(--recovered); } .worse { color: var(--warning); } h3 { font-size: 1rem; margin: 1.25rem 0 .4rem; }
 .bar { position: relative; display: block; width: 12rem; height: .8rem; margin: .15rem 0;
   background: linear-gradient(var(--grid), var(--grid)) center / 100% 1px no-repeat; }
