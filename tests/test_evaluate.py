@@ -152,6 +152,18 @@ def test_whitening_is_kept_where_it_helps_and_only_there(run, classes, monkeypat
     assert figures["test", "text → image R@5"] == again.recall_at_5  # what was measured is what was kept
 
 
+def test_a_report_elsewhere_leaves_the_model_alone(run, classes, tmp_path, monkeypatch, capsys):
+    def judge(subject, *_):
+        return Judgement((), fit_post_processing("centre", subject.images_ND, subject.embed_texts(["red", "blue"])))
+
+    monkeypatch.setattr(room, "judge_post_processing", judge)
+    before = sorted((path.name, path.read_bytes()) for path in (run / "model").iterdir())
+    main(["evaluate", str(run), "--data", str(classes), "--only", "geometry", "--draws", "100", "--whiten",
+          "--out", str(tmp_path / "report")])
+    assert "stays as it is" in capsys.readouterr().err
+    assert sorted((path.name, path.read_bytes()) for path in (run / "model").iterdir()) == before
+
+
 def test_retention_is_measured_on_other_data(small_model, classes, small_folder):
     found = evaluate(small_model, load_dataset(classes), replace(QUICK, only=("retention",), retain=str(small_folder)))
     section = found.section("retention")

@@ -32,6 +32,9 @@ def evaluate_folders(models: Sequence[str], dataset: ImageTextDataset, config: E
                      out: Path | None = None, progress: StageProgress = silent) -> Evaluated:
     """Measure models that lie in folders, and write the report.
 
+    What was learned about a model is kept in it only where the report goes into its run: measured by itself, on the
+    data that it is for, and not beside others or on data of another kind.
+
     Args:
         models: runs, folders of models, or hub names; the first is what others are compared with.
         dataset: what to measure on.
@@ -47,16 +50,16 @@ def evaluate_folders(models: Sequence[str], dataset: ImageTextDataset, config: E
     loaded = {name: load_run_model(model) for name, model in named.items()}
     plain = {name for name, model in loaded.items() if model.post_processing is None}
     report = evaluate(loaded, dataset, config, folders, progress)
-    kept = []
+    out, kept = out or folder_for(list(models), dataset.name), []
     for measured in report.models:
         model, folder = loaded[measured.name], folders[measured.name]
         is_new = measured.name in plain and model.post_processing is not None
-        if folder_kind(folder) == "run":
+        if folder_kind(folder) == "run" and folder.resolve() == out.resolve():
             kept += _keep(folder / "model", model, measured, dataset, is_new)
         elif is_new:
-            kept.append(f"{folder} is no run and stays as it is: the post-processing is in the report alone")
-    page = store_report(report, out or folder_for(list(models), dataset.name))
-    return Evaluated(report, page, tuple(kept))
+            kept.append(f"{folder} stays as it is, its post-processing is in the report alone: a run keeps it when it "
+                        "is measured by itself, without --out")
+    return Evaluated(report, store_report(report, out), tuple(kept))
 
 
 def _keep(folder: Path, model: DualEncoder, measured: Measured, dataset: ImageTextDataset, is_new: bool) -> list[str]:
