@@ -4,8 +4,9 @@
 and for each k the top k in batches of 64, scattered into zeros and compared with the right pairs. It has recall alone,
 and is timed for k of 1, 5 and 10. `full_matrix_counting` is the same matrix, well used: every rank by one comparison,
 without a sort. Both are given one right candidate a query. Times are medians; the three take turns. Scores nearer
-than 1e-6 are ties, which count against the model in ours and in the latter; a sort knows no ties: `equal_result` lets
-it differ by two queries in each recall, and `queries_that_differ` says by how many it did at most.
+than 1e-6 are ties, which count against the model in ours and in the latter; a sort knows no ties, and two products
+round a score at that edge to either side of it: `equal_result` lets each differ by two queries in a recall, and
+`queries_that_differ` says by how many one did at most.
 """
 
 from __future__ import annotations
@@ -69,10 +70,10 @@ def compare(size: int, repeats: int) -> dict[str, float]:
             seconds[name].append(time.perf_counter() - start)
     median = {name: statistics.median(times) for name, times in seconds.items()}
     differ = {name: round(max(abs(np.subtract(found, recalls["ours"]))) * size) for name, found in recalls.items()}
-    equal = differ["full_matrix"] <= 2 and differ["full_matrix_counting"] == 0
+    most = max(differ.values())
     return {"seconds_at_size": median["ours"], "speedup_vs_full_matrix": median["full_matrix"] / median["ours"],
             "speedup_vs_full_matrix_counting": median["full_matrix_counting"] / median["ours"],
-            "equal_result": float(equal), "queries_that_differ": differ["full_matrix"],
+            "equal_result": float(most <= 2), "queries_that_differ": most,
             "recall_at_10": recalls["ours"][2]}
 
 
