@@ -36,6 +36,12 @@ table { border-collapse: collapse; font-size: .925rem; width: 100%; max-width: 4
 th, td { text-align: left; padding: .25rem 1rem .25rem 0; border-bottom: 1px solid var(--grid); font-weight: normal;
   vertical-align: top; }
 th { color: var(--quiet); width: 40%; } td { font-family: ui-monospace, monospace; font-size: .875rem; }
+.scroll { overflow-x: auto; }
+table.heat { width: auto; font-size: .75rem; } .heat th, .heat td { border: 0; padding: .15rem .3rem; width: auto; }
+.heat td { text-align: center; font-size: .75rem;
+  background: color-mix(in srgb, var(--series-0) var(--share, 0%), transparent); }
+.heat thead th { vertical-align: bottom; } .heat thead span { writing-mode: vertical-rl; rotate: 180deg; }
+.heat tbody th { white-space: nowrap; text-align: right; }
 """
 
 

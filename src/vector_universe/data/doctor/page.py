@@ -25,12 +25,7 @@ STYLE = """
   margin: .75rem 0; list-style: none; }
 .cases li { margin: 0; padding: .6rem; background: var(--panel); border-radius: .5rem; font-size: .85rem; }
 .cases img { max-width: 48%; height: 6.5rem; object-fit: contain; margin-right: 2%; background: var(--ground); }
-.cases b { display: block; } .scroll { overflow-x: auto; }
-table.heat { width: auto; font-size: .75rem; } .heat th, .heat td { border: 0; padding: .15rem .3rem; width: auto; }
-.heat td { text-align: center; font-size: .75rem;
-  background: color-mix(in srgb, var(--series-0) var(--share, 0%), transparent); }
-.heat thead th { vertical-align: bottom; } .heat thead span { writing-mode: vertical-rl; rotate: 180deg; }
-.heat tbody th { white-space: nowrap; text-align: right; }
+.cases b { display: block; }
 """
 
 

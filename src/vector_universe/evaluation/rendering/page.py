@@ -25,12 +25,7 @@ table.figures, table.plain { max-width: none; } .figures th, .figures td, .plain
   background: var(--colour); opacity: .45; }
 .bar .dot { width: .5rem; height: .5rem; margin: -.25rem 0 0 -.25rem; border-radius: 50%; background: var(--colour); }
 .bar .tick { width: 1px; height: .8rem; margin-top: -.4rem; background: var(--ink); opacity: .6; }
-.scroll { overflow-x: auto; } details { margin: .75rem 0; } summary { cursor: pointer; color: var(--quiet); }
-table.heat { width: auto; font-size: .75rem; } .heat th, .heat td { border: 0; padding: .15rem .35rem; width: auto; }
-.heat td { text-align: center; font-size: .75rem;
-  background: color-mix(in srgb, var(--series-0) var(--share, 0%), transparent); }
-.heat thead th { vertical-align: bottom; } .heat thead span { writing-mode: vertical-rl; rotate: 180deg; }
-.heat tbody th { white-space: nowrap; text-align: right; }
+details { margin: .75rem 0; } summary { cursor: pointer; color: var(--quiet); }
 .cases { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(27rem, 100%), 1fr)); gap: .75rem;
   padding: 0; margin: .5rem 0; list-style: none; }
 .cases.narrow { grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); }
