@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,15 @@ class SkippedRow:
 
 
 def write_skipped(path: Path, rows: Sequence[SkippedRow]) -> None:
-    """Write skipped.csv: one line a row left out, with the columns file, row and reason."""
+    """Write skipped.csv: see `skipped_table`."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["file", "row", "reason"])
-        table.writerows((row.file, row.row or "", row.reason) for row in rows)
+        file.write(skipped_table(rows))
+
+
+def skipped_table(rows: Sequence[SkippedRow]) -> str:
+    """One line of CSV a row left out, with the columns file, row and reason."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(["file", "row", "reason"])
+    table.writerows((row.file, row.row or "", row.reason) for row in rows)
+    return text.getvalue()

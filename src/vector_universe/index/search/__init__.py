@@ -1,0 +1,1 @@
+"""From a query to matches: filters, nearest neighbours, ranking."""
