@@ -1,0 +1,1 @@
+"""The map: places, and regions with names."""
