@@ -132,8 +132,8 @@ def test_search_what_is_no_universe(refused, small_run, taken, tmp_path):
 
 
 def test_search_for_nothing(refused, universe_path):
-    assert "give a text, an image, or both" in refused("search", universe_path)
-    assert "give a text, an image, or both" in refused("search", universe_path, "  ")
+    assert "give a text, an image, an item, or a filter" in refused("search", universe_path)
+    assert "give a text, an image, an item, or a filter" in refused("search", universe_path, "  ")
 
 
 @pytest.mark.parametrize("k", ["0", "-3"])

@@ -131,6 +131,28 @@ def test_the_commands_for_burnt_in_text_run(small_folder: Path, small_run: Path,
     assert capsys.readouterr().out.count("FOR SALE") == 18
 
 
+def test_the_commands_and_the_code_for_the_universe_run(small_folder: Path, small_run: Path, tmp_path: Path,
+                                                        monkeypatch: pytest.MonkeyPatch,
+                                                        capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("pictures", "more"):
+        shutil.copytree(small_folder, tmp_path / name)
+    shutil.copytree(small_run, tmp_path / "run")
+    better = load_run_model(small_run)
+    better.logit_scale.data += 0.1
+    better.save_pretrained(tmp_path / "better")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "universe.md").read_text()
+    for line in "".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).splitlines():
+        main(shlex.split(line)[1:])
+    shown = capsys.readouterr()
+    assert "60 as they were" in shown.err
+    assert "120 items" in shown.err
+    assert "g0002" in (tmp_path / "universe" / "universe.json").read_text()
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, "universe.md", "exec"), {})
+    assert "items passed the filters" in capsys.readouterr().out
+
+
 def test_the_code_about_fusion_runs(small_folder: Path, small_run: Path, tmp_path: Path,
                                     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(small_folder, tmp_path / "pictures")

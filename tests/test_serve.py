@@ -23,6 +23,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from vector_universe.data import ImageTextDataset
 from vector_universe.data.example import Example
 from vector_universe.data.framing import Framing
 from vector_universe.errors import UserError
@@ -57,22 +58,12 @@ class FakeModel:
         Path(folder).mkdir(parents=True)
 
 
-class FakeDataset:
+def _data_set():
     """Twelve noise pictures; the last has an awkward id and no label."""
-
-    name = "Test set"
-    attribution = "drawn here"
-    skipped = ()
-    fingerprint = "data"
-
-    def __len__(self):
-        return 12
-
-    def __getitem__(self, number):
-        if number == 11:
-            return Example(ODD_ID, _png(11), [], [])
-        labels = ["even" if number % 2 == 0 else "odd", "all"]
-        return Example(f"item-{number}", _png(number), [f"picture {number}"], labels)
+    examples = [Example(f"item-{number}", _png(number), [f"picture {number}"],
+                        ["even" if number % 2 == 0 else "odd", "all"]) for number in range(11)]
+    return ImageTextDataset.from_examples([*examples, Example(ODD_ID, _png(11), [], [])], name="Test set",
+                                          source="memory", attribution="drawn here")
 
 
 def _unit(vectors):
@@ -98,7 +89,7 @@ def _bomb(side=15_000):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("universes") / "u"
-    Universe.build(FakeModel(), FakeDataset(), out)
+    Universe.build(FakeModel(), _data_set(), out)
     return out
 
 
@@ -146,7 +137,7 @@ def test_search_by_text_image_and_both(client, folder):
         expected = universe.search(text, encoded, 5)
         assert [hit["id"] for hit in answer["hits"]] == [hit.id for hit in expected]
         assert [hit["score"] for hit in answer["hits"]] == pytest.approx([hit.score for hit in expected], abs=1e-5)
-        assert list(answer["hits"][0]) == ["index", "id", "title", "labels", "score"]
+        assert list(answer["hits"][0]) == ["index", "id", "title", "labels", "score", "probability"]
         assert -1 <= answer["position"]["x"] <= 1
         assert -1 <= answer["position"]["y"] <= 1
     assert len(client.post("/api/search", data={"text": "a tree"}).json()["hits"]) == 12

@@ -9,21 +9,17 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import tyro
 
 from vector_universe.cli_data import Data, Options, Source, flags, read_data
+from vector_universe.cli_index import Index, Label, Search
 from vector_universe.data.options import LoadOptions
 from vector_universe.errors import UserError
 from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.training.config import TrainConfig, read_config
 from vector_universe.training.recipes import recipe
-
-if TYPE_CHECKING:
-    from vector_universe.index import Hit
-
-_SHOWN_OCR = 80  # characters of burnt-in text in a table
 
 
 class Verb(Protocol):
@@ -47,7 +43,7 @@ class Demo:
         from vector_universe.demo import demo
         demo(self.out)
         if self.serve:
-            Serve(self.out / "universe", self.port).run()
+            Serve(str(self.out / "universe"), self.port).run()
 
 
 @dataclass(frozen=True)
@@ -139,43 +135,6 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
-class Index:
-    """Embed images with a trained model into a universe: searchable, with a map."""
-
-    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """What `vu train` wrote, or a pretrained CLIP or SigLIP: a folder or a hub name."""
-    data: Source
-    """The images to index."""
-    out: Path
-    """Folder of the universe to write."""
-    overwrite: bool = False
-    """Replace a universe of another model, other data or other vectors."""
-    vectors: Literal["auto", "image", "fused"] = "auto"
-    """What stands for an item: its image alone, or image, title and burnt-in text fused; 'auto' is 'fused' for a model
-    with a fusion head."""
-    ocr: bool = False
-    """Read the text burnt into the images and keep it with them; needs the extra 'ocr'."""
-    exact_decoding: bool = False
-    """Decode every pixel of large pictures, which is slower and hardly differs; queries of the universe do so too."""
-    load: Options = field(default_factory=LoadOptions)
-
-    def run(self) -> None:
-        from vector_universe.data import read_ocr
-        from vector_universe.index import Universe
-        from vector_universe.models import load_run_model
-        from vector_universe.progress import counter, stages
-        model, dataset = load_run_model(self.model), read_data(self.data, self.load)
-        model.config.image_exact |= self.exact_decoding
-        with stages() as progress:
-            if self.ocr:
-                dataset = read_ocr(dataset, advance=counter(progress, "reading burnt-in text", len(dataset)))
-            universe = Universe.build(model, dataset, self.out, model_folder=self.model, vectors=self.vectors,
-                                      overwrite=self.overwrite, progress=progress)
-        print(universe.describe(), file=sys.stderr)
-        print(f"next: vu search {self.out} \"…\", or vu serve {self.out}", file=sys.stderr)
-
-
-@dataclass(frozen=True)
 class Export:
     """Write a trained model in the format of another library, with a model card."""
 
@@ -197,54 +156,10 @@ class Export:
 
 
 @dataclass(frozen=True)
-class Search:
-    """Find the images that match a text, an image, or both, or that have certain words burnt in."""
-
-    universe: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="UNIVERSE")]
-    """What `vu index` wrote."""
-    text: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TEXT")] = ""
-    """What to look for."""
-    image: Path | None = None
-    """A picture to look for."""
-    burnt_in: str = ""
-    """Only pictures in which all these words stand; alone, those where they stand most often first. Needs a universe
-    made with --ocr."""
-    k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 9
-    """How many matches."""
-    json: bool = False
-    """Print a list of {id, title, labels, score, probability}, and ocr where there is burnt-in text."""
-    picture: Path | None = None
-    """Write the matches as one picture to this PNG file."""
-    model: str | None = None
-    """Embed the query with this model; it must be the one that made the universe."""
-
-    def run(self) -> None:
-        from vector_universe.index import Universe
-        from vector_universe.index.picture import grid_picture
-        from vector_universe.models import load_run_model
-        universe = Universe.open(self.universe, model=load_run_model(self.model) if self.model else None)
-        hits = universe.search(self.text or None, self.image, self.k, burnt_in=self.burnt_in or None)
-        if self.picture:
-            query = self.text or (self.image.name if self.image else self.burnt_in)
-            grid_picture(hits, [universe.thumbnail(hit.id) for hit in hits], query, self.picture)
-            print(f"the picture is in {self.picture}", file=sys.stderr)
-        if self.json:
-            print(json.dumps([{"id": hit.id, "title": hit.title, "labels": hit.labels, "score": hit.score,
-                               "probability": hit.probability} | ({"ocr": hit.ocr} if hit.ocr else {})
-                              for hit in hits], ensure_ascii=False, indent=2))
-        elif not hits:
-            print("no picture has all these words burnt in", file=sys.stderr)
-        else:
-            _print_hits(hits)
-            if doubt := universe.doubt(hits):
-                print(doubt, file=sys.stderr)
-
-
-@dataclass(frozen=True)
 class Serve:
     """Serve the page and the API of a universe on this machine."""
 
-    universe: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="UNIVERSE")]
+    universe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="UNIVERSE")]
     """What `vu index` wrote."""
     port: int = 8765
     """Port on 127.0.0.1."""
@@ -257,8 +172,8 @@ class Serve:
 
 
 VERBS: dict[str, Callable[..., Verb]] = {
-    "demo": Demo, "train": Train, "evaluate": Evaluate, "index": Index, "search": Search, "serve": Serve,
-    "export": Export, "data": Data,
+    "demo": Demo, "train": Train, "evaluate": Evaluate, "index": Index, "search": Search, "label": Label,
+    "serve": Serve, "export": Export, "data": Data,
 }
 
 
@@ -292,23 +207,6 @@ def _quieten() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     warnings.formatwarning = lambda message, *_: f"vu: {message}\n"
-
-
-def _print_hits(hits: list[Hit]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-    columns = {"score": ["" if hit.score is None else f"{hit.score:.3f}" for hit in hits],
-               "match": ["" if hit.probability is None else f"{hit.probability:.0%}" for hit in hits],
-               "title": [hit.title for hit in hits], "labels": [", ".join(hit.labels) for hit in hits],
-               "burnt-in text": [hit.ocr if len(hit.ocr) <= _SHOWN_OCR else hit.ocr[:_SHOWN_OCR - 1] + "…"
-                                 for hit in hits],
-               "id": [hit.id for hit in hits]}
-    shown = {name: cells for name, cells in columns.items() if any(cells) or name in ("title", "labels", "id")}
-    table = Table(*shown)
-    for row in zip(*shown.values(), strict=True):
-        table.add_row(*map(escape, row))
-    Console().print(table)
 
 
 if __name__ == "__main__":

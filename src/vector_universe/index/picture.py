@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
-    from vector_universe.index.matches import Hit
+    from vector_universe.index.search.matches import Hit
 
 _TILE = 184
 _GAP = 24

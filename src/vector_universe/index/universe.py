@@ -1,7 +1,8 @@
-"""The Universe: build it from a model and a data set, open it, search it, walk it."""
+"""The Universe: a snapshot of an index, to search and to walk."""
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -15,249 +16,173 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vector_universe.data.images import ImageSource
-from vector_universe.data.skipped import write_skipped
 from vector_universe.errors import UserError
-from vector_universe.folders import claim_folder
-from vector_universe.index.build import embed_dataset, example_queries
-from vector_universe.index.burnt_in import BurntInText
-from vector_universe.index.exact import top_k
-from vector_universe.index.facts import (
-    FORMAT,
-    KIND,
-    Facts,
-    Vectors,
-    check_model,
-    read_facts,
-    reuse_or_refuse,
-    write_facts,
-)
-from vector_universe.index.fused import fused_vectors
-from vector_universe.index.matches import Hit, MapPoints
-from vector_universe.index.projection import project
-from vector_universe.index.query import embed_query
-from vector_universe.index.staging import clean_up, staged_folder
-from vector_universe.index.store import ItemTable, write_items
+from vector_universe.index.map.projection import needs_redraw
+from vector_universe.index.map.topics import Topics
+from vector_universe.index.search.burnt_in import BurntInText
+from vector_universe.index.search.filters import to_sql
+from vector_universe.index.search.matches import Hit, MapPoints, Matches
+from vector_universe.index.search.neighbours import Neighbours
+from vector_universe.index.search.query import EmbeddedQuery, Query, embed_query
+from vector_universe.index.search.ranking import rank
+from vector_universe.index.search.recall import MeasuredRecall
+from vector_universe.index.table import generation as generations
+from vector_universe.index.table.generation import VECTORS, Generation
+from vector_universe.index.table.item_table import ItemTable
+from vector_universe.index.table.notes import SourceNote, read_note, sources
+from vector_universe.index.table.place import Place
+from vector_universe.index.table.rows import SAID, VectorColumn, metadata_columns
 from vector_universe.progress import StageProgress
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from vector_universe.data import ImageTextDataset
+    from vector_universe.index.ingest.update import Change
     from vector_universe.models import DualEncoder
     from vector_universe.models.calibration import Calibration
 
+_SHOWN = (*SAID, "predicted_label")
+
 
 class Universe:
-    """An index of images with the model that embedded them; get one from `build` or `open`.
+    """An index of images with the model that embedded them, as it was when it was opened; get one from `open`.
 
-    Vectors and names are held in memory (4·D bytes an item and its texts), pictures stay on disk.
-    Searching is exact: every vector is compared.
+    Up to 50,000 items their vectors are held in memory and every one is compared; beyond, an index proposes candidates
+    and the recall that it was measured to reach comes with the matches. All else stays on disk, or in its bucket.
+
+    Attributes:
+        place: where it lies.
+        generation: which model made its vectors, and what they are of.
+        change: what `build` did; None of one that was opened.
     """
 
-    def __init__(self, path: Path, facts: Facts, table: ItemTable, model: DualEncoder | None) -> None:
-        self.path = path
-        self.facts = facts
-        self._table = table
+    def __init__(self, place: Place, generation: Generation, table: ItemTable, model: DualEncoder | None) -> None:
+        self.place = place
+        self.generation = generation
+        self.change: Change | None = None
+        self.table = table
         self._model = model
-        self._columns = table.read_columns()
-        self._rows = {id: row for row, id in enumerate(self._columns.ids)}
+        self._neighbours: dict[VectorColumn, Neighbours] = {}
 
     # ---- making and opening ----
 
     @classmethod
     def build(cls, model: DualEncoder, dataset: ImageTextDataset, out: str | Path, *,
-              model_folder: str | Path | None = None, vectors: Literal["auto", "image", "fused"] = "auto",
-              overwrite: bool = False,
-              progress: StageProgress | None = None) -> Universe:
-        """Embed a data set, lay out its map and write both, with a copy of the model, into the folder `out`.
+              vectors: Literal["auto", "image", "fused"] = "auto", overwrite: bool = False, migrate: bool = False,
+              model_folder: str | Path | None = None, progress: StageProgress | None = None) -> Universe:
+        """Make a universe of a data set, or bring one up to date with it, and open it.
 
-        A universe of the same model and data is opened as it is. An old universe stays in use until the new
-        one is complete; a build that is stopped leaves `out` as it was.
-
-        Args:
-            model: embeds the images, and later the queries.
-            dataset: what to index; an image that cannot be read is listed in OUT/skipped.csv and left out.
-            out: a new or empty folder, or a universe.
-            model_folder: where the model came from, noted in universe.json.
-            vectors: what stands for an item: "image" alone; or "fused", its image, its first text and its burnt-in
-                text, as far as it has them, made one by the model's fusion head (by their mean, where it has none).
-                "auto" is "fused" for a model with a fusion head.
-            overwrite: replace a universe of another model, other data or other vectors.
-            progress: called with (stage, done, total).
-
-        Raises:
-            UserError: `out` holds something else; or another universe and `overwrite` is false; or no image is
-                readable.
+        The short form of `build.bring_up_to_date`, which says what each argument means and what is raised.
         """
-        if vectors not in ("auto", "image", "fused"):
-            raise UserError(f"vectors is {vectors!r}: choose auto, image or fused")
-        out = Path(out).absolute()
-        clean_up(out)
-        model_fingerprint = model.fingerprint()
-        kind: Vectors = ("image" if model.fusion is None else "fused") if vectors == "auto" else vectors
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            claim_folder(out, KIND)  # refuses what is not ours
-            if reuse_or_refuse(out, model_fingerprint, dataset.fingerprint, kind, overwrite):
-                from vector_universe.models.calibration import store_calibration
+        from vector_universe.index.build import Given, IndexOptions, bring_up_to_date
 
-                store_calibration(model.calibration, out / "model")  # it may be newer than the universe
-                return cls.open(out, model)
-        with staged_folder(out, KIND) as folder:
-            embedded = embed_dataset(model, dataset, progress)
-            vectors_ND = embedded.vectors_ND
-            if kind == "fused":
-                vectors_ND = fused_vectors(model, embedded.items, vectors_ND, progress)
-            if progress is not None:
-                progress("drawing the map", 0, 1)
-            positions_N2 = project(vectors_ND)
-            if progress is not None:
-                progress("drawing the map", 1, 1)
-            write_items(folder, embedded.items, vectors_ND, positions_N2)
-            skipped = [*dataset.skipped, *embedded.skipped]
-            write_skipped(folder / "skipped.csv", skipped)
-            model.save_pretrained(folder / "model")
-            facts = Facts(
-                format=FORMAT,
-                name=dataset.name,
-                attribution=dataset.attribution,
-                count=len(embedded.items),
-                dimension=vectors_ND.shape[1],
-                vectors=kind,
-                skipped=len(skipped),
-                model_fingerprint=model_fingerprint,
-                data_fingerprint=dataset.fingerprint,
-                model_folder=None if model_folder is None else str(model_folder),
-                examples=example_queries(embedded.items),
-            )
-            write_facts(folder, facts)
-        return cls.open(out, model)
+        options = IndexOptions(vectors=vectors, overwrite=overwrite, migrate=migrate)
+        change = bring_up_to_date(model, Given(dataset), out, options,
+                                  model_folder=None if model_folder is None else str(model_folder), progress=progress)
+        universe = cls.open(out, model)
+        universe.change = change
+        return universe
 
     @classmethod
     def open(cls, path: str | Path, model: DualEncoder | None = None) -> Universe:
-        """Open a universe.
+        """Open a universe as it is now.
 
         Args:
-            path: its folder.
+            path: its folder, or s3://bucket/folder.
             model: the model to embed queries with; None loads the universe's own copy at the first query.
 
         Raises:
-            UserError: there is none, it is damaged or of a newer format, or `model` is not the one that made it.
+            UserError: there is none, it is not complete, damaged or of another format, or `model` is not the one that
+                made it.
         """
-        path = Path(path).absolute()
-        if not path.exists():
-            clean_up(path)  # a kill in mid-swap may have left it set aside
-        facts = read_facts(path)
+        place = Place(path)
+        in_use = generations.current(place)
+        if in_use is None:
+            raise UserError(f"{place} is not complete: run the `vu index` that makes it again, it goes on where it was")
+        generation = generations.read(place, in_use)
+        generations.check_copy(place, generation)
         if model is not None:
-            check_model(path, facts, model)
-        return cls(path, facts, ItemTable.open(path), model)
+            generations.check_model(place, generation, model)
+        universe = cls(place, generation, ItemTable.open(place / in_use), model)
+        universe._nearest(generation.vectors)  # damaged vectors are found now, not in the middle of a search
+        return universe
 
     # ---- queries ----
 
-    def search(self, text: str | None = None, image: ImageSource | Image.Image | None = None,
-               k: int = 9, *, burnt_in: str | None = None) -> list[Hit]:
-        """The `k` items nearest to a text, an image, or both together, best first.
+    def search(self, query: str | Query | None = None, image: ImageSource | Image.Image | None = None, k: int = 9, *,
+               burnt_in: str | None = None) -> Matches:
+        """The items that match a query, best first.
 
         Args:
-            text: what to look for; blank text counts as none.
-            image: a picture to look for.
+            query: a text, or a `Query`, which says it all.
+            image: a picture to look for, besides a text or alone.
             k: how many, at most.
-            burnt_in: only items in whose burnt-in text all these words stand, in any order, whole and whatever their
-                case. Without text and image: these items, those first in which the words stand most often, and
-                scores of None.
+            burnt_in: only items in whose burnt-in text all these words stand.
 
         Raises:
-            UserError: nothing to search for, an unreadable image, k < 1, or `burnt_in` where no item has such text.
+            UserError: nothing to search for, an unreadable image, a filter on a column that is not there, or what else
+                `Query.check` refuses.
         """
-        _check_k(k)
-        if burnt_in is not None and image is None and not (text or "").strip():
-            return [self._hit(row, None) for row in self._burnt_in.rows(burnt_in)[:k]]
-        hits = self.search_vector(self.query_vector(text, image), k, burnt_in=burnt_in)
-        calibration = self._calibration if image is None else None
-        if calibration is None:
-            return hits
-        among = len(self) if burnt_in is None else len(self._burnt_in.rows(burnt_in))
-        chances = calibration.probability(np.array([hit.score for hit in hits]), among)
-        return [replace(hit, probability=float(chance)) for hit, chance in zip(hits, chances, strict=True)]
+        if not isinstance(query, Query):
+            query = Query.of(text=query, image=image, burnt_in=burnt_in, k=k)
+        query.check()
+        where = to_sql(query.filters, self._schema)
+        if query.is_listing:
+            return self._listing(query, where)
+        embedded = self._embedded(query)
+        return self._ranked(query, embedded, where)
 
-    def doubt(self, hits: Sequence[Hit]) -> str | None:
-        """One line for people where the best hit of a search by text is too far away to be an answer; else None."""
-        best = hits[0].probability if hits else None
-        if best is None or self._calibration is None or best >= self._calibration.least_probability:
-            return None
-        return f"nothing here matches well: the best is {hits[0].title!r}, {best:.0%} likely a match"
-
-    def query_vector(self, text: str | None = None,
-                     image: ImageSource | Image.Image | None = None) -> NDArray[np.float32]:
-        """Embed a query: a text, an image, or both; (D,) float32, L2-normalised.
-
-        Both become one as the items did: in a universe of fused vectors by the model's fusion, with the text for the
-        title; else by their mean.
+    def search_vector(self, vector_D: NDArray[np.floating[Any]], k: int = 9) -> Matches:
+        """The `k` items of highest cosine to a vector, best first.
 
         Raises:
-            UserError: nothing to search for (blank text counts as none), or an unreadable image.
+            UserError: the vector is of another width, zero, or holds NaN or infinity; k < 1.
         """
-        return self._unit(embed_query(self.model, self.facts.vectors, text, image))
+        return self.search(Query.of(vector=vector_D, k=k))
 
-    def search_vector(self, vector_D: NDArray[np.floating[Any]], k: int = 9, *,
-                      burnt_in: str | None = None) -> list[Hit]:
-        """The `k` items of highest cosine to a vector, best first; equal scores in row order.
-
-        Raises:
-            UserError: the vector is of another width, zero, or holds NaN or infinity; k < 1; or as `search`.
-        """
-        _check_k(k)
-        query_D, vectors_ND = self._unit(vector_D), self._columns.vectors_ND
-        if burnt_in is None:
-            rows, scores = top_k(vectors_ND, query_D, k)
-        else:  # first who may be found, then the nearest k of them
-            among = sorted(self._burnt_in.rows(burnt_in))
-            if not among:
-                return []
-            places, scores = top_k(vectors_ND[among], query_D, k)
-            rows = [among[place] for place in places]
-        return [self._hit(row, score) for row, score in zip(rows, scores, strict=True)]
-
-    def neighbours(self, id: str, k: int = 9) -> list[Hit]:
+    def neighbours(self, id: str, k: int = 9) -> Matches:
         """The `k` items nearest to an item, without itself.
 
         Raises:
             UserError: no such item, or k < 1.
         """
-        _check_k(k)
-        row = self.row(id)
-        rows, scores = top_k(self._columns.vectors_ND, self._columns.vectors_ND[row], k + 1)
-        others = [self._hit(other, score) for other, score in zip(rows, scores, strict=True) if other != row]
-        return others[:k]
+        return self.search(Query.of(item=id, k=k))
 
-    def place(self, vector_D: NDArray[np.floating[Any]], k: int = 10) -> tuple[float, float]:
-        """Where a vector belongs on the map: the mean of its k nearest items' places, weighted by 1 / distance.
+    def query_vector(self, query: Query) -> NDArray[np.float32]:
+        """What a query looks for, as one vector (D,), float32, L2-normalised.
 
         Raises:
-            UserError: as `search_vector`.
+            UserError: nothing to search for, or an unreadable image.
         """
-        _check_k(k)
-        rows, scores = top_k(self._columns.vectors_ND, self._unit(vector_D), k)
-        weights = 1.0 / (1.0 - np.asarray(scores) + 1e-6)
-        x, y = np.average(self._columns.positions_N2[rows].astype(np.float64), axis=0, weights=weights)
+        query.check()
+        if query.is_listing:
+            raise UserError("nothing to search for: give a text, an image or an item")
+        return self._embedded(query).wanted_D
+
+    def place_of(self, vector_D: NDArray[np.floating[Any]], k: int = 10) -> tuple[float, float]:
+        """Where a vector belongs on the map: the mean of its k nearest items' places, weighted by 1 / distance."""
+        row_ids, scores = self._nearest(self.generation.vectors).nearest(np.asarray(vector_D, np.float32), k)
+        rows = self.table.take(row_ids.tolist(), ["x", "y"])
+        weights = 1.0 / (1.0 - scores + 1e-6)
+        x, y = np.average([(row["x"], row["y"]) for row in rows], axis=0, weights=weights)
         return float(x), float(y)
 
     # ---- what is in it ----
 
     def __len__(self) -> int:
-        return len(self._columns.ids)
+        return self._count
 
     def __contains__(self, id: object) -> bool:
-        return id in self._rows
+        return isinstance(id, str) and self.table.row_id(id) is not None
 
-    def row(self, id: str) -> int:
-        """The row number of an item.
+    def item(self, id: str) -> Hit:
+        """Everything about an item.
 
         Raises:
             UserError: no such item.
         """
-        row = self._rows.get(id)
-        if row is None:
-            shown = id if len(id) <= 80 else f"{id[:80]}…"
-            raise UserError(f"no item {shown!r} in the universe {self.facts.name!r}")
-        return row
+        return self._hits([self._row_id(id)], [None])[0]
 
     def thumbnail(self, id: str) -> bytes:
         """An item's picture as WebP, at most 128 px long.
@@ -265,71 +190,182 @@ class Universe:
         Raises:
             UserError: no such item.
         """
-        return self._table.thumbnail(self._columns.row_ids[self.row(id)])
+        picture: bytes = self.table.take([self._row_id(id)], ["thumbnail"])[0]["thumbnail"]
+        return picture
 
     def map_points(self) -> MapPoints:
-        """Every item's name, labels and place, in row order."""
-        columns = self._columns
-        return MapPoints(columns.ids, columns.titles, columns.positions_N2[:, 0], columns.positions_N2[:, 1],
-                         columns.labels)
+        """Every item's name, labels and place, in the order of writing."""
+        rows = self.table.scan(["id", "title", "labels", "x", "y", "topic"])
+        return MapPoints(rows["id"].to_pylist(), rows["title"].to_pylist(), rows["x"].to_numpy(), rows["y"].to_numpy(),
+                         rows["labels"].to_pylist(), rows["topic"].to_numpy())
+
+    @cached_property
+    def topics(self) -> Topics | None:
+        """The regions of the map and their names; None where there are none."""
+        note = read_note(self._inside, "topics")
+        return None if note is None else Topics.from_json(json.dumps(note))
+
+    def remark_on_map(self) -> str | None:
+        """One line where so many items came after the map was drawn that it should be drawn anew; else None."""
+        drawn = (read_note(self._inside, "map") or {}).get("drawn", 0)
+        return needs_redraw(max(0, len(self) - drawn), len(self))
 
     def label_counts(self) -> dict[str, int]:
         """How many items carry each label, most frequent first, then by name."""
-        counts = Counter(label for labels in self._columns.labels for label in dict.fromkeys(labels))
+        rows = self.table.scan(["labels"])["labels"].to_pylist()
+        counts = Counter(label for labels in rows for label in dict.fromkeys(labels))
         return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
-    def describe(self) -> str:
-        """One line for people: name, size, what its vectors are of, and which model made it."""
-        return self.facts.describe()
+    @cached_property
+    def sources(self) -> dict[str, SourceNote]:
+        """The data sets that it holds, by name."""
+        return sources(self._inside)
 
     @property
+    def name(self) -> str:
+        """For people."""
+        return ", ".join(self.sources) or self.place.uri.rpartition("/")[2]
+
+    @property
+    def attribution(self) -> str:
+        """Credit that must be shown with the pictures."""
+        return "; ".join(dict.fromkeys(source.attribution for source in self.sources.values() if source.attribution))
+
+    @property
+    def examples(self) -> list[str]:
+        """Queries to suggest."""
+        return list((read_note(self._inside, "about") or {}).get("examples", []))
+
+    def describe(self) -> str:
+        """One line for people: name, size, what its vectors are of, how it is searched, and which model made it."""
+        skipped = sum(len(source.skipped) for source in self.sources.values())
+        nearest = self._nearest(self.generation.vectors)
+        parts = [f"{self.name}: {len(self):,} items of {self.generation.dimension} dimensions"]
+        if skipped:
+            parts.append(f"{skipped:,} left out (see {self.generation.name}/skipped.csv)")
+        parts.append(VECTORS[self.generation.vectors])
+        recall = nearest.recall("balanced")
+        parts.append("searched exactly" if recall is None else f"recall {recall:.1%} of the 20 nearest as measured")
+        return ", ".join([*parts, f"model {self.generation.model_fingerprint[:12]}"])
+
+    @cached_property
     def model(self) -> DualEncoder:
         """The model that made this universe, loaded from its own copy at first use.
 
         Raises:
             UserError: the copy is missing or is another model.
         """
-        if self._model is None:
-            from vector_universe.models import load_run_model
+        if self._model is not None:
+            return self._model
+        from vector_universe.models import load_run_model
 
-            model = load_run_model(self.path / "model")
-            check_model(self.path, self.facts, model)
-            self._model = model
-        return self._model
+        model = load_run_model(self._inside.local_folder("model"))
+        generations.check_model(self.place, self.generation, model)
+        return model
 
     # ---- inside ----
 
+    @property
+    def _inside(self) -> Place:
+        return self.table.place
+
+    @cached_property
+    def _schema(self) -> pa.Schema:
+        return self.table.schema
+
+    @cached_property
+    def _count(self) -> int:
+        return self.table.count()
+
+    def _nearest(self, column: VectorColumn) -> Neighbours:
+        if column not in self._neighbours:
+            self._neighbours[column] = Neighbours(self.table, column, self._recall(column))
+        return self._neighbours[column]
+
+    def _recall(self, column: VectorColumn) -> MeasuredRecall | None:
+        note = read_note(self._inside, f"recall-{column}")
+        return None if note is None else MeasuredRecall.from_json(json.dumps(note["measured"]))
+
+    def _embedded(self, query: Query) -> EmbeddedQuery:
+        kind = query.against or self.generation.vectors
+        return embed_query(self.model if query.needs_model else None, kind, self.generation.dimension, query,
+                           lambda id: self._vector_of(id, kind))
+
+    def _listing(self, query: Query, where: str | None) -> Matches:
+        """Items that pass the filters, with nothing to rank them by: in the order of writing, or by burnt-in words."""
+        row_ids = self.table.row_ids(where)
+        if query.burnt_in is not None:
+            passing = set(row_ids.tolist())
+            row_ids = np.array([row for row in self._burnt_in(query.burnt_in) if row in passing], np.int64)
+        shown = row_ids[query.offset:query.offset + query.k]
+        more = query.offset + query.k < len(row_ids)
+        return Matches(tuple(self._hits(shown.tolist(), [None] * len(shown))), len(row_ids),
+                       next_offset=query.offset + query.k if more else None)
+
+    def _ranked(self, query: Query, embedded: EmbeddedQuery, where: str | None) -> Matches:
+        among = None if query.burnt_in is None else np.sort(np.array(self._burnt_in(query.burnt_in), np.int64))
+        column = query.against or self.generation.vectors
+        nearest = self._nearest(column)
+        if not nearest.count:
+            raise UserError(f"no item of this universe has {column} vectors")
+        page = rank(query, embedded, nearest, self._nearest("image") if query.distinct else nearest, self.table, where,
+                    among)
+        hits = self._hits(page.row_ids.tolist(), page.scores.tolist())
+        doubt = None
+        if query.is_text_alone and column == "image" and self._calibration is not None:
+            chances = self._calibration.probability(page.scores, page.among)
+            hits = [replace(hit, probability=float(chance)) for hit, chance in zip(hits, chances, strict=True)]
+            doubt = _doubt(hits, self._calibration) if query.offset == 0 else None
+        return Matches(tuple(hits), page.among, doubt, nearest.recall(query.effort),
+                       query.offset + query.k if page.more else None)
+
+    def _hits(self, row_ids: Sequence[int], scores: Sequence[float | None]) -> list[Hit]:
+        own = list(metadata_columns(self._schema))
+        rows = self.table.take(row_ids, [*_SHOWN, *own])
+        return [Hit(row["id"], row["title"], row["labels"], score, row["ocr"], None,
+                    {name: row[name] for name in own if row[name] is not None}, row["predicted_label"])
+                for row, score in zip(rows, scores, strict=True)]
+
+    def _row_id(self, id: str) -> int:
+        row_id = self.table.row_id(id)
+        if row_id is None:
+            shown = id if len(id) <= 80 else f"{id[:80]}…"
+            raise UserError(f"no item {shown!r} in the universe {self.name!r}")
+        return row_id
+
+    def _vector_of(self, id: str, column: VectorColumn) -> NDArray[np.float32]:
+        found = self._nearest(column).vectors_of(np.array([self._row_id(id)]))
+        if not len(found):
+            raise UserError(f"the item {id!r} has no {column} vector")
+        vector_D: NDArray[np.float32] = found[0]
+        return vector_D
+
+    def _burnt_in(self, words: str) -> list[int]:
+        """Row ids of the items in which all the words are burnt in, most occurrences first."""
+        row_ids, texts = self._burnt_in_texts
+        return [int(row_ids[row]) for row in texts.rows(words)]
+
+    @cached_property
+    def _burnt_in_texts(self) -> tuple[NDArray[np.int64], BurntInText]:
+        rows = self.table.scan(["ocr"], "ocr != ''", row_ids=True)
+        return rows["_rowid"].to_numpy().astype(np.int64), BurntInText(rows["ocr"].to_pylist())
+
     @cached_property
     def _calibration(self) -> Calibration | None:
-        """What the model's cosines to these images mean; None where nobody has measured, or measured others."""
-        found = self.model.calibration if self.facts.vectors == "image" else None
-        if found is not None and found.model != self.facts.model_fingerprint:
+        if self.generation.vectors != "image":  # measured on images alone
+            return None
+        found = self.model.calibration
+        if found is not None and found.model != self.generation.model_fingerprint:
             warnings.warn(f"the model's calibration.json was measured with the model {found.model[:12]}, not with this "
-                          f"one, {self.facts.model_fingerprint[:12]}: scores are shown without probabilities",
+                          f"one, {self.generation.model_fingerprint[:12]}: scores are shown without probabilities",
                           stacklevel=2)
             return None
         return found
 
-    @cached_property
-    def _burnt_in(self) -> BurntInText:
-        return BurntInText(self._columns.ocr)
 
-    def _hit(self, row: int, score: float | None) -> Hit:
-        columns = self._columns
-        return Hit(row, columns.ids[row], columns.titles[row], columns.labels[row], score, columns.ocr[row])
-
-    def _unit(self, vector_D: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-        wide_D = np.asarray(vector_D, dtype=np.float64)
-        if wide_D.shape != (self.facts.dimension,):
-            raise UserError(f"a vector of shape {wide_D.shape} cannot be searched: this universe has "
-                            f"{self.facts.dimension} dimensions")
-        norm = float(np.linalg.norm(wide_D))
-        if not np.isfinite(norm) or norm < 1e-12:
-            raise UserError("the query's vector is zero, NaN or infinite: nothing is near it")
-        unit_D: NDArray[np.float32] = (wide_D / norm).astype(np.float32)
-        return unit_D
-
-
-def _check_k(k: int) -> None:
-    if k < 1:
-        raise UserError(f"k is {k}: ask for at least 1 match")
+def _doubt(hits: Sequence[Hit], calibration: Calibration) -> str | None:
+    """One line for people where the best hit of a search by text is too far away to be an answer; else None."""
+    best = hits[0].probability if hits else None
+    if best is None or best >= calibration.least_probability:
+        return None
+    return f"nothing here matches well: the best is {hits[0].title!r}, {best:.0%} likely a match"

@@ -27,19 +27,21 @@ class InfoAnswer(BaseModel):
 
 
 class HitAnswer(BaseModel):
-    """One match; index is its row number, score its cosine."""
+    """One match; index is its row number on the map, score its cosine, probability how likely it is right."""
 
     index: int
     id: str
     title: str
     labels: list[str]
     score: float
+    probability: float | None
 
     @classmethod
-    def of(cls, hit: Hit) -> HitAnswer:
-        """The answer for a match; the API searches by vector, so that there is a score."""
+    def of(cls, hit: Hit, index: int) -> HitAnswer:
+        """The answer for a match; the API always has something to be near to, so that there is a score."""
         assert hit.score is not None
-        return cls(index=hit.index, id=hit.id, title=hit.title, labels=hit.labels, score=round(hit.score, 6))
+        return cls(index=index, id=hit.id, title=hit.title, labels=hit.labels, score=round(hit.score, 6),
+                   probability=None if hit.probability is None else round(hit.probability, 6))
 
 
 class PositionAnswer(BaseModel):
@@ -50,10 +52,11 @@ class PositionAnswer(BaseModel):
 
 
 class SearchAnswer(BaseModel):
-    """Matches, best first, and where the query itself belongs on the map."""
+    """Matches, best first, where the query itself belongs on the map, and one line where nothing matches well."""
 
     hits: list[HitAnswer]
     position: PositionAnswer | None
+    doubt: str | None = None
 
 
 class ErrorAnswer(BaseModel):

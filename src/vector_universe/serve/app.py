@@ -15,7 +15,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from vector_universe.data.images import ImageError, open_image
 from vector_universe.errors import UserError
-from vector_universe.index import Universe
+from vector_universe.index import MapPoints, Matches, Universe
+from vector_universe.index import Query as UniverseQuery
 from vector_universe.serve.answers import (
     ErrorAnswer,
     HitAnswer,
@@ -37,7 +38,7 @@ _NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Vector
 <a href="/api/info">/api/info</a>, <a href="/openapi.json">/openapi.json</a>.</p></html>"""
 _ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": ErrorAnswer} for code in (400, 404, 413, 415, 422)}
 
-Matches = Annotated[int, Query(ge=1, le=MAX_MATCHES)]
+HowMany = Annotated[int, Query(ge=1, le=MAX_MATCHES)]
 
 
 def create_app(universe: str | Path | Universe, static: Path = _STATIC) -> FastAPI:
@@ -57,24 +58,25 @@ def create_app(universe: str | Path | Universe, static: Path = _STATIC) -> FastA
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS, www_redirect=False)  # against DNS rebinding
     app.add_middleware(SecurityHeaders)
     _add_error_handlers(app)
-    _add_map(app, opened)
-    _add_search(app, opened)
+    points = opened.map_points()
+    _add_map(app, opened, points)
+    _add_search(app, opened, points)
     _add_page(app, static)
     return app
 
 
-def _add_map(app: FastAPI, universe: Universe) -> None:
+def _add_map(app: FastAPI, universe: Universe, points: MapPoints) -> None:
     counts = universe.label_counts()
     info = InfoAnswer(
-        name=universe.facts.name,
+        name=universe.name,
         count=len(universe),
-        dimension=universe.facts.dimension,
+        dimension=universe.generation.dimension,
         labels=[LabelAnswer(name=name, count=count) for name, count in counts.items()],
-        attribution=universe.facts.attribution,
+        attribution=universe.attribution,
         version=app.version,
-        examples=universe.facts.examples,
+        examples=universe.examples,
     )
-    points = universe.map_points()
+    known = frozenset(points.ids)
     label_numbers = {name: number for number, name in enumerate(counts)}
     map_answer = JSONResponse({
         "ids": points.ids,
@@ -98,13 +100,17 @@ def _add_map(app: FastAPI, universe: Universe) -> None:
 
     @app.get("/thumbnails/{id:path}", responses=_ERRORS)
     def read_thumbnail(id: str) -> Response:
-        _require(universe, id)
+        _require(id in known)
         headers = {"Cache-Control": "private, max-age=3600"}
         return Response(universe.thumbnail(id), media_type="image/webp", headers=headers)
 
 
-def _add_search(app: FastAPI, universe: Universe) -> None:
+def _add_search(app: FastAPI, universe: Universe, points: MapPoints) -> None:
     model_lock = Lock()  # a model embeds one query at a time; requests wait in their threads
+    rows = {id: row for row, id in enumerate(points.ids)}
+
+    def answers(matches: Matches) -> list[HitAnswer]:
+        return [HitAnswer.of(hit, rows[hit.id]) for hit in matches]
 
     @app.post("/api/search", responses=_ERRORS)
     def search(
@@ -113,19 +119,19 @@ def _add_search(app: FastAPI, universe: Universe) -> None:
         k: Annotated[int, Form(ge=1, le=MAX_MATCHES)] = 24,
     ) -> SearchAnswer:
         encoded = None if image is None else _read_image(image)
+        asked = UniverseQuery.of(text, encoded, k=k)
         with model_lock:
-            vector_D = universe.query_vector(text, encoded)
-        x, y = universe.place(vector_D)
-        hits = [HitAnswer.of(hit) for hit in universe.search_vector(vector_D, k)]
-        return SearchAnswer(hits=hits, position=PositionAnswer(x=x, y=y))
+            matches = universe.search(asked)
+            vector_D = universe.query_vector(asked)
+        x, y = universe.place_of(vector_D)
+        return SearchAnswer(hits=answers(matches), position=PositionAnswer(x=x, y=y), doubt=matches.doubt)
 
     @app.get("/api/items/{id:path}/neighbours", responses=_ERRORS)
-    def neighbours(id: str, k: Matches = 24) -> SearchAnswer:
-        _require(universe, id)
-        row = universe.row(id)
-        points = universe.map_points()
-        hits = [HitAnswer.of(hit) for hit in universe.neighbours(id, k)]
-        return SearchAnswer(hits=hits, position=PositionAnswer(x=float(points.x[row]), y=float(points.y[row])))
+    def neighbours(id: str, k: HowMany = 24) -> SearchAnswer:
+        _require(id in rows)
+        row = rows[id]
+        here = PositionAnswer(x=float(points.x[row]), y=float(points.y[row]))
+        return SearchAnswer(hits=answers(universe.neighbours(id, k)), position=here)
 
 
 def _add_page(app: FastAPI, static: Path) -> None:
@@ -154,8 +160,8 @@ def _add_error_handlers(app: FastAPI) -> None:
         return JSONResponse({"detail": "internal error: see the server's log"}, 500, SECURITY_HEADERS)
 
 
-def _require(universe: Universe, id: str) -> None:
-    if id not in universe:
+def _require(there: bool) -> None:
+    if not there:
         raise HTTPException(404, "no such item")
 
 

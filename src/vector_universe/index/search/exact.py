@@ -5,30 +5,35 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from vector_universe.index.search.vector_scan import best_first, unit
+
 # float32 dot products of unit vectors err by less than this; rows that close to the cut are scored again.
 _ROUNDING = 1e-5
 
 
-def top_k(vectors_ND: NDArray[np.float32], query_D: NDArray[np.float32], k: int) -> tuple[list[int], list[float]]:
+def top_k(vectors_ND: NDArray[np.float32], query_D: NDArray[np.float32], k: int,
+          lengths_N: NDArray[np.float32] | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The `k` rows nearest to the query: highest cosine first, equal scores by row number.
 
     A float32 product picks the candidates, then float64 scores rank them, so that rows with equal vectors
     tie exactly (a matrix product may round equal rows differently).
 
     Args:
-        vectors_ND: (N, D), L2-normalised rows.
+        vectors_ND: (N, D), rows of any length but 0; N may be 0.
         query_D: (D,), L2-normalised.
         k: at least 1; above N, all rows are returned.
+        lengths_N: L2 norms of the rows; None where all are 1.
 
     Returns:
         Row numbers and their cosines in [-1, 1], both of length min(k, N).
     """
     count = len(vectors_ND)
     k = min(k, count)
+    if not k:
+        return np.zeros(0, np.int64), np.zeros(0)
     rough_N = vectors_ND @ query_D
+    if lengths_N is not None:
+        rough_N /= lengths_N
     cut = np.partition(rough_N, count - k)[count - k] - _ROUNDING
     candidates = np.flatnonzero(rough_N >= cut)
-    products = vectors_ND[candidates].astype(np.float64) * query_D.astype(np.float64)
-    scores = np.clip(products.sum(axis=1), -1.0, 1.0)
-    order = np.lexsort((candidates, -scores))[:k]
-    return candidates[order].tolist(), scores[order].tolist()
+    return best_first(candidates, vectors_ND[candidates], unit(query_D), k)

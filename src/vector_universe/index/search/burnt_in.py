@@ -27,7 +27,7 @@ class BurntInText:
         """
         if not any(self._texts):
             raise UserError("no item of this universe has burnt-in text: read it off the pictures with "
-                            "`vu index … --ocr --overwrite`")
+                            "`vu index … --ocr`")
         patterns = [_pattern(word) for word in dict.fromkeys(_plain(words).split())]
         if not patterns:
             raise UserError("there is no word to look for in burnt-in text: give at least one")

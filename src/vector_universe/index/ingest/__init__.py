@@ -1,0 +1,1 @@
+"""Bringing a table up to date: embedding, committing, and what follows once the items are there."""

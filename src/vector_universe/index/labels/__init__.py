@@ -1,0 +1,1 @@
+"""Labels of one's own for pictures that nobody has labelled."""
