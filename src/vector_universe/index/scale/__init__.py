@@ -1,0 +1,1 @@
+"""Embedding beyond one process: parts by many workers, one commit."""
