@@ -43,7 +43,9 @@ bench: setup
 	$(BIN)/python -m benchmarks.embedding $(ARGS)
 	$(BIN)/python -m benchmarks.evaluation $(ARGS)
 	$(BIN)/python -m benchmarks.fusion $(ARGS)
+	$(BIN)/python -m benchmarks.incremental $(ARGS)
 	$(BIN)/python -m benchmarks.objectives $(ARGS)
+	$(BIN)/python -m benchmarks.search $(ARGS)
 	$(BIN)/python -m benchmarks.training $(ARGS)
 
 clean:
