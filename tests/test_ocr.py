@@ -207,7 +207,7 @@ def test_without_the_extra_the_way_out_is_named(tmp_path, monkeypatch):
 def test_a_universe_keeps_the_text_with_its_items(small_folder, small_model, tmp_path):
     data = load_dataset(small_folder)
     Universe.build(small_model, data.with_ocr([f"sign {e.id}" for e in data]), tmp_path / "u")
-    rows = lancedb.connect(tmp_path / "u").open_table("items").search().select(["id", "ocr"]).to_list()
+    rows = lancedb.connect(tmp_path / "u" / "g0001").open_table("items").search().select(["id", "ocr"]).to_list()
     assert len(rows) == 60
     assert all(row["ocr"] == f"sign {row['id']}" for row in rows)
 

@@ -113,6 +113,7 @@ def alone(folder, model, tmp_path_factory):
     return begun.rows(), change
 
 
+@pytest.mark.slow
 def test_daft_writes_what_one_process_writes(folder, model, alone, tmp_path, monkeypatch):
     monkeypatch.setattr(scale, "_outcomes", BY_DAFT)
     begun = Begun(tmp_path, model, load_dataset(folder))
@@ -164,6 +165,7 @@ Begun(Path(root), load_run_model(model), load_dataset(data)).update("daft", work
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_parts_that_are_missing(folder, model, alone, tmp_path):
     model.save_pretrained(tmp_path / "model")
     driver = subprocess.Popen([sys.executable, "-c", KILLED, str(folder), str(tmp_path / "model"), str(tmp_path / "u")],

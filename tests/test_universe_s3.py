@@ -123,6 +123,7 @@ def test_its_items_are_labelled(data, out, monkeypatch):
     assert content(out)["020.png"]["predicted_label"] in ("picture 1", "picture 2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plant", [{"before": 2}, {"after": 3}])
 def test_killed_while_it_is_made(plant, data, out, environment, tmp_path):
     assert finished(Run(data.path, out, environment=environment, **plant)) == -9
@@ -135,6 +136,7 @@ def test_killed_while_it_is_made(plant, data, out, environment, tmp_path):
     check_equal(out, tmp_path / "u")
 
 
+@pytest.mark.slow
 def test_killed_in_a_migration(data, out, environment, tmp_path):
     index(data, out)
     before = answers(out)
@@ -147,6 +149,7 @@ def test_killed_in_a_migration(data, out, environment, tmp_path):
     check_equal(out, tmp_path / "u", CountedModel("three"))
 
 
+@pytest.mark.slow
 def test_two_writers_write_every_item_once(data, out, environment, tmp_path):
     errors = [tmp_path / "errors0", tmp_path / "errors1"]
     processes = [start(Run(data.path, out, environment=environment, errors=file)) for file in errors]
