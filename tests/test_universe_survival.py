@@ -171,7 +171,8 @@ def test_twenty_kills_at_random_moments_lose_nothing(tmp_path, monkeypatch):
     kills = 0
     for stage, model, options in ((lambda: None, "one", {}), (lambda: change(data), "one", {}), (removing, "one", {}),
                                   (moving, "one", {}), (lambda: None, "three", {"migrate": True})):
-        before = set(digests(Universe.open(out).table)) if out.exists() else set()
+        # A migration fills a table of its own, in which nothing was before.
+        before = set(digests(Universe.open(out).table)) if out.exists() and not options else set()
         stage()
         log.unlink(missing_ok=True)
         shutil.rmtree(tmp_path / "undisturbed", ignore_errors=True)
