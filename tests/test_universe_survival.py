@@ -183,7 +183,7 @@ def test_twenty_kills_at_random_moments_lose_nothing(tmp_path, monkeypatch):
         run = Run(data.path, str(out), model, options, exact_up_to=100, log=log)
         for _ in range(4):
             process = start(run)
-            process.join(choices.uniform(0.02, 0.7) * lasts)
+            process.join(choices.uniform(0.02, 0.45) * lasts)
             kills += process.exitcode is None
             process.kill()
             process.join()
@@ -191,7 +191,7 @@ def test_twenty_kills_at_random_moments_lose_nothing(tmp_path, monkeypatch):
                 check_state(out, log, final, before)
         assert finished(run) == 0
         check_equal(out, tmp_path / "undisturbed", CountedModel(model))
-    assert kills >= 15  # the others came too late
+    assert kills >= 12  # the others came too late
 
 
 # ---- two writers ----
