@@ -317,7 +317,7 @@ class Universe:
             hits = [replace(hit, probability=float(chance)) for hit, chance in zip(hits, chances, strict=True)]
             doubt = _doubt(hits, self._calibration) if query.offset == 0 else None
         return Matches(tuple(hits), page.among, doubt, nearest.recall(query.effort),
-                       query.offset + query.k if page.more else None)
+                       query.offset + query.k if page.more else None, embedded.wanted_D)
 
     def _hits(self, row_ids: Sequence[int], scores: Sequence[float | None]) -> list[Hit]:
         own = list(metadata_columns(self._schema))

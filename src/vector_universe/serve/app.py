@@ -119,11 +119,10 @@ def _add_search(app: FastAPI, universe: Universe, points: MapPoints) -> None:
         k: Annotated[int, Form(ge=1, le=MAX_MATCHES)] = 24,
     ) -> SearchAnswer:
         encoded = None if image is None else _read_image(image)
-        asked = UniverseQuery.of(text, encoded, k=k)
         with model_lock:
-            matches = universe.search(asked)
-            vector_D = universe.query_vector(asked)
-        x, y = universe.place_of(vector_D)
+            matches = universe.search(UniverseQuery.of(text, encoded, k=k))
+        assert matches.wanted_D is not None
+        x, y = universe.place_of(matches.wanted_D)
         return SearchAnswer(hits=answers(matches), position=PositionAnswer(x=x, y=y), doubt=matches.doubt)
 
     @app.get("/api/items/{id:path}/neighbours", responses=_ERRORS)

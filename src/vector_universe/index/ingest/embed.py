@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vector_universe.data.duplicates import DECODED_SIDE, look_at
-from vector_universe.data.images import ImageError, encoded_bytes
+from vector_universe.data.duplicates import DECODED_SIDE, image_digest, look_at
+from vector_universe.data.images import ImageError, ImageSource, encoded_bytes
 from vector_universe.data.read_ahead import read_ahead
 from vector_universe.data.skipped import SkippedRow
 from vector_universe.errors import UserError
@@ -100,7 +100,7 @@ class Embedder:
         metadata = {column: cast(example.metadata.get(name), self.schema.field(column).type)
                     for name, column in self.columns.items()}
         item = Item(self.id_prefix + example.id, self.source, example.title, list(example.texts), list(example.labels),
-                    example.split, example.ocr, image_digest(encoded), said_digest(example), look, small, metadata)
+                    example.split, example.ocr, picture_digest(encoded), said_digest(example), look, small, metadata)
         return item, picture
 
     def _embed(self, found: Sequence[tuple[Item, Image.Image | Known]],
@@ -138,9 +138,13 @@ def reduced(picture: Image.Image) -> Image.Image:
     return picture.reduce(factor) if factor > 1 else picture
 
 
-def image_digest(encoded: bytes) -> bytes:
-    """16 bytes of the sha256 of an encoded picture."""
-    return hashlib.sha256(encoded).digest()[:16]
+def picture_digest(source: ImageSource) -> bytes:
+    """The first 16 bytes of `image_digest`.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    return bytes.fromhex(image_digest(source))[:16]
 
 
 def said_digest(example: Example) -> bytes:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vector_universe.data.images import ImageError, encoded_bytes
+from vector_universe.data.images import ImageError
 from vector_universe.data.read_ahead import read_ahead
 from vector_universe.data.skipped import SkippedRow
 from vector_universe.errors import UserError
-from vector_universe.index.ingest.embed import Embedder, Known, image_digest, said_digest
+from vector_universe.index.ingest.embed import Embedder, Known, picture_digest, said_digest
 from vector_universe.index.table.item_table import ItemTable
 from vector_universe.index.table.rows import DERIVED
 from vector_universe.progress import StageProgress, silent
@@ -178,7 +178,7 @@ def _plan(table: ItemTable, embedder: Embedder, dataset: ImageTextDataset, progr
 
 def _digest_where(there: Container[str], id_prefix: str) -> Callable[[Example], bytes]:
     """The digest of an example's picture where the table has one to compare: no new picture is read twice."""
-    return lambda example: image_digest(encoded_bytes(example.image)) if id_prefix + example.id in there else b""
+    return lambda example: picture_digest(example.image) if id_prefix + example.id in there else b""
 
 
 def _all(dataset: ImageTextDataset) -> Iterator[Example]:

@@ -231,6 +231,3 @@ def _ids(dataset: ImageTextDataset, positions: Sequence[int], id_prefix: str) ->
 def _last_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"a worker stopped: {lines[-1][:300] if lines else type(error).__name__}"
-
-
-__all__ = ["Engine", "Scaled", "embed_at_scale"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from vector_universe.progress import StageProgress
 
 Effort = Literal["fast", "balanced", "thorough", "exact"]
-EFFORTS: tuple[Effort, ...] = get_args(Effort)
 
 MEASURED_K = 20  # the k that settings are measured with; a larger k looks into more partitions
 _BITS = 4  # a dimension. At 200,000 × 512, text queries: 1 bit reaches recall .90 at most, 4 bits .998 in the same time

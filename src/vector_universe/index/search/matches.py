@@ -50,6 +50,7 @@ class Matches(Sequence[Hit]):
         recall: share of the truly nearest that a search of this effort finds, as measured; None where every item was
             compared.
         next_offset: where the next page begins; None on the last one.
+        wanted_D: what was looked for, as a unit vector (D,), float32; None of a listing. It is no part of equality.
     """
 
     hits: tuple[Hit, ...]
@@ -57,6 +58,7 @@ class Matches(Sequence[Hit]):
     doubt: str | None = None
     recall: float | None = None
     next_offset: int | None = None
+    wanted_D: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.hits)

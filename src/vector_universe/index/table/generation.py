@@ -12,7 +12,7 @@ import re
 import tempfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from vector_universe.errors import UserError
 from vector_universe.folders import MARKER
@@ -68,13 +68,13 @@ def current(root: Place) -> str | None:
     Raises:
         UserError: this is no universe, or one of another format.
     """
-    marker = _json(root, MARKER)
+    marker = root.read_json(MARKER)
     if marker is None:
         what = "is not a universe" if root.names() else "does not exist: give the folder of a universe"
         raise UserError(f"{root} {what}")
     if marker.get("kind") != KIND:
         raise UserError(f"{root} is not a universe but a {marker.get('kind')}")
-    pointer = _json(root, POINTER)
+    pointer = root.read_json(POINTER)
     if pointer is None:
         return None
     found = pointer.get("format")
@@ -119,7 +119,7 @@ def claim(root: Place) -> None:
 
         claim_folder(root.path, KIND)
         return
-    marker = _json(root, MARKER)
+    marker = root.read_json(MARKER)
     if marker is None and root.names():
         raise UserError(f"{root} holds something else than a universe: give --out a new or empty folder")
     if marker is not None and marker.get("kind") != KIND:
@@ -141,7 +141,7 @@ def read(root: Place, name: str) -> Generation:
     Raises:
         UserError: they are missing or damaged.
     """
-    stored = _json(root / name, _FACTS)
+    stored = (root / name).read_json(_FACTS)
     try:
         assert stored is not None
         generation = Generation(**{field.name: stored[field.name] for field in fields(Generation)})
@@ -258,7 +258,7 @@ def check_model(root: Place, generation: Generation, model: DualEncoder) -> None
 
 
 def _what_differs(place: Place, model: DualEncoder) -> str:
-    stored = _json(place, "model/config.json") or {}
+    stored = place.read_json("model/config.json") or {}
     config = getattr(model, "config", None)
     if config is None or not stored:
         return ""
@@ -271,16 +271,3 @@ def _what_differs(place: Place, model: DualEncoder) -> str:
 
 def _write(root: Place, generation: Generation) -> None:
     root.write(f"{generation.name}/{_FACTS}", json.dumps(asdict(generation), ensure_ascii=False, indent=1) + "\n")
-
-
-def _json(place: Place, name: str) -> dict[str, Any] | None:
-    text = place.read(name)
-    if text is None:
-        return None
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise UserError(f"{place} is damaged ({name} is no JSON): make it again with `vu index … --overwrite`")
-    return found

@@ -17,7 +17,6 @@ from vector_universe.errors import UserError
 from vector_universe.index.table.place import Place
 from vector_universe.index.table.rows import (
     SAID,
-    VECTOR_COLUMNS,
     VectorColumn,
     metadata_columns,
     said_sum,
@@ -33,7 +32,6 @@ TABLE = "items"
 _IDS_AT_ONCE = 500
 _ATTEMPTS = 12  # of a commit that another writer was quicker than
 _KEPT = timedelta(days=1)  # how long readers may go on with an old version
-_SCAN_ROWS = 8192
 Result = TypeVar("Result")
 
 
@@ -93,11 +91,6 @@ class ItemTable:
             query = self.lance.search().select(list(columns)).with_row_id(True)
             found = (query.where(where) if where else query).to_arrow().sort_by("_rowid")
         return found if row_ids else found.drop_columns(["_rowid"])
-
-    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The same, piece by piece with `_rowid`, in any order."""
-        with explained(self.place):
-            yield from self.lance.search().select(list(columns)).with_row_id(True).to_batches(_SCAN_ROWS)
 
     def take(self, row_ids: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Rows by Lance's row ids, in this order.
@@ -269,6 +262,3 @@ def _in_words(place: Place, error: BaseException) -> UserError:
         return UserError(f"{place} cannot be reached: {reason[:300]}")
     return UserError(f"the table {TABLE}.lance in {place} cannot be read ({reason[:200]}); make it again with "
                      "`vu index … --overwrite`")
-
-
-__all__ = ["TABLE", "VECTOR_COLUMNS", "ItemTable", "damaged", "explained", "is_panic"]

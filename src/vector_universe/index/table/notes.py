@@ -45,17 +45,7 @@ def read_note(generation: Place, name: str) -> dict[str, Any] | None:
     Raises:
         UserError: it is damaged.
     """
-    text = generation.read(f"{FOLDER}/{name}.json")
-    if text is None:
-        return None
-    try:
-        found = json.loads(text)
-        if isinstance(found, dict):
-            return found
-    except ValueError:
-        pass
-    raise UserError(f"{generation} is damaged ({FOLDER}/{name}.json is no JSON): make it again with "
-                    "`vu index … --overwrite`")
+    return generation.read_json(f"{FOLDER}/{name}.json")
 
 
 def write_note(generation: Place, name: str, note: dict[str, Any]) -> None:

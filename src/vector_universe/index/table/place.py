@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import uuid
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from vector_universe.errors import UserError
@@ -61,6 +62,23 @@ class Place:
             return None if found is None else found.decode("utf-8")
         except UnicodeDecodeError as error:
             raise UserError(f"{self.uri}/{name} is damaged: it is no text") from error
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """A JSON object; None where there is no such file.
+
+        Raises:
+            UserError: it is something else.
+        """
+        text = self.read(name)
+        if text is None:
+            return None
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise UserError(f"{self} is damaged ({name} is no JSON): make it again with `vu index … --overwrite`")
+        return found
 
     def read_bytes(self, name: str) -> bytes | None:
         """The content of a file; None where there is none."""
