@@ -158,3 +158,16 @@ def test_a_map_asks_to_be_drawn_anew_when_much_has_come(placed, total, said):
     assert (line is not None) == said
     if line:
         assert f"{placed} of {total}" in line
+
+
+def test_islands_far_apart_are_drawn_nearer_and_stay_as_they_are():
+    random = np.random.default_rng(4)
+    islands = [random.uniform(0, 1, (200, 2)), np.add(random.uniform(0, 1, (40, 2)), [30.0, -50.0])]
+    closed = projection._close_gaps(np.concatenate(islands))
+    np.testing.assert_allclose(np.diff(closed[:200], axis=0), np.diff(islands[0], axis=0), atol=1e-9)
+    np.testing.assert_allclose(np.diff(closed[200:], axis=0), np.diff(islands[1], axis=0), atol=1e-9)
+    np.testing.assert_array_equal(np.argsort(closed, axis=0), np.argsort(np.concatenate(islands), axis=0))
+    assert 1 < np.ptp(closed[:, 0]) < 5
+    assert 1 < np.ptp(closed[:, 1]) < 6
+    same = np.ones((5, 2))
+    np.testing.assert_array_equal(np.ptp(projection._close_gaps(same), axis=0), [0, 0])

@@ -19,6 +19,7 @@ _REDRAW = 0.3  # share of items placed since the map was drawn
 _BLOCK = 16_384
 # The middle 98 % of each axis fills this much of the square; outliers are pressed into the rim.
 _CORE = 0.9
+_GAP = 0.06  # of the middle 90 % of an axis: the widest empty band
 
 
 def project(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -126,7 +127,7 @@ def _draw(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.zeros((count, 2), dtype=np.float32)
     if count <= _NEIGHBOURS:
         return _fit_square(pca_N2)
-    return _fit_square(_umap(vectors_ND, pca_N2))
+    return _fit_square(_close_gaps(_umap(vectors_ND, pca_N2)))
 
 
 def _pca(vectors_ND: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -166,6 +167,21 @@ def _umap(vectors_ND: NDArray[np.float32], pca_N2: NDArray[np.float64]) -> NDArr
         positions_N2: NDArray[np.float64] = mapper.fit_transform(vectors_ND).astype(np.float64)
     # UMAP leaves a point without any edge undefined; its principal components are the next best place.
     return np.where(np.isfinite(positions_N2), positions_N2, start)
+
+
+def _close_gaps(positions_N2: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Draw islands nearer: no empty band runs across the map, along either axis, that is wider than `_GAP`.
+
+    How far UMAP puts parts of which no item is a neighbour of the other's means nothing, and may leave most of the map
+    to nobody. Order along each axis and distances within each part stay.
+    """
+    order_N2 = np.argsort(positions_N2, axis=0, kind="stable")
+    sorted_N2 = np.take_along_axis(positions_N2, order_N2, axis=0)
+    low, high = np.percentile(positions_N2, [5, 95], axis=0)
+    steps_N2 = np.minimum(np.diff(sorted_N2, axis=0, prepend=sorted_N2[:1]), _GAP * (high - low))
+    closed_N2 = np.empty_like(positions_N2)
+    np.put_along_axis(closed_N2, order_N2, np.cumsum(steps_N2, axis=0), axis=0)
+    return closed_N2
 
 
 def _fit_square(positions_N2: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -23,6 +23,8 @@ _TRIED = 40  # terms for each group
 _TITLE = 24  # characters of a title that stands for a name
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _HANGUL = re.compile(r"[가-힣]{3,}")
+_JOINING = frozenset({"a", "an", "and", "are", "as", "at", "by", "for", "from", "in", "into", "is", "it", "of", "on",
+                      "or", "s", "that", "the", "this", "to", "vs", "with"})
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]{2,}")  # kana, Han, Thai: no spaces between words
 
 
@@ -224,5 +226,5 @@ def _plain(label: str) -> str:
 
 
 def _says_something(word: str) -> bool:
-    """Not a number, and no single letter of an alphabet."""
-    return any(char.isalpha() for char in word) and (len(word) > 1 or ord(word[0]) >= 0x3400)
+    """Not a number, no single letter of an alphabet, and none of the words that join others."""
+    return word not in _JOINING and any(char.isalpha() for char in word) and (len(word) > 1 or ord(word[0]) >= 0x3400)
