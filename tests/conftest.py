@@ -9,6 +9,16 @@ import pytest
 import torch
 from hypothesis import settings
 
+from tests.pages import (  # noqa: F401
+    address,
+    browser,
+    chromium,
+    other_universe_path,
+    page,
+    page_shapes,
+    page_universe_path,
+    phone,
+)
 from tests.pictures import write_shapes
 from vector_universe import DualEncoder, TrainConfig, Universe, load_dataset, train
 from vector_universe.training import publish

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Processes are forked from one that has imported what takes seconds, and has not touched Lance, whose threads would be
-# lost by a fork.
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.universe_folders", "vector_universe.index.labels.labelling",
-                                 "vector_universe.evaluate"])
+from tests.forked import CONTEXT
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ class Run:
 
 def start(run: Run) -> Any:
     """A process that does it; exit status 0, -9 when killed, 2 after an error that went to `errors`."""
-    process = _CONTEXT.Process(target=_work, args=(run,))
+    process = CONTEXT.Process(target=_work, args=(run,))
     process.start()
     return process
 

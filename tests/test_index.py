@@ -153,15 +153,6 @@ def test_map_points_and_labels(universe, examples):
     assert set(universe.examples) <= {example.title for example in examples}
 
 
-def test_an_indexed_vector_is_placed_on_itself(universe, examples):
-    points = universe.map_points()
-    x, y = universe.place_of(FakeModel().embed_images([examples[4].image])[0])
-    assert (x, y) == pytest.approx((points.x[4], points.y[4]), abs=1e-3)
-    x, y = universe.place_of(FakeModel().embed_texts(["something else"])[0])
-    assert -1 <= x <= 1
-    assert -1 <= y <= 1
-
-
 @pytest.mark.parametrize("count", [1, 2, 5, 15, 16, 50])
 def test_projection_is_bounded_finite_and_repeatable(count):
     vectors = unit(np.random.default_rng(count).normal(size=(count, 32)))

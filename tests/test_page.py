@@ -1,258 +1,50 @@
-"""The page in a real browser, against a real server over a small universe."""
+"""The search side of the page in a real browser: asking, results, details, labels to try, comparing, the address."""
 
 from __future__ import annotations
 
 import re
-import socket
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.pages import EVIL, READY, needs_page, serve_in_thread
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+expect = sync_api.expect
 
-CHROMIUM = Path("/usr/bin/chromium")
-STATIC = Path(__file__).parents[1] / "src" / "vector_universe" / "serve" / "static"
-SOFTWARE_WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
-NO_WEBGL = ("--disable-3d-apis", "--disable-software-rasterizer")
-A_FEW_PICTURES = re.compile(r"^\d+ pictures$")
-READY = "html[data-map-ready=true]"
-
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
-    pytest.mark.skipif(not (STATIC / "index.html").exists(), reason="the page is not built: run `make page`"),
-]
-
-
-def chromium_flags(*graphics: str) -> list[str]:
-    """Flags for a browser that is quiet on the network and needs no graphics card."""
-    return [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        *graphics,
-    ]
-
-
-@pytest.fixture(scope="module")
-def address(universe_path: Path) -> Iterator[str]:
-    from vector_universe.serve.app import create_app
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(create_app(universe_path), port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started:
-        assert thread.is_alive(), "the server stopped while it was starting"
-        assert time.monotonic() < deadline, "the server did not start"
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}/"
-    server.should_exit = True
-    thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_api.sync_playwright() as playwright:
-        yield playwright.chromium
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    browser = chromium.launch(executable_path=CHROMIUM, args=chromium_flags(*SOFTWARE_WEBGL))
-    yield browser
-    browser.close()
+pytestmark = needs_page
 
 
 @pytest.fixture
-def page(browser):
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda line: complaints.append(line.text) if "Content Security Policy" in line.text else None)
-    yield page
-    context.close()
-    assert complaints == []
-
-
-@pytest.fixture
-def sky(page, address: str):
-    """The page once its map is drawn."""
+def start(page, address: str):
+    """The page with a few items to look at."""
     page.goto(address)
-    page.wait_for_selector(READY)
+    page.get_by_test_id("result").first.wait_for()
     return page
 
 
 def ask(page, text: str) -> None:
     page.get_by_test_id("search-input").fill(text)
     page.get_by_test_id("search-input").press("Enter")
+    answered(page)
 
 
-def wait_for_answer(page) -> None:
-    sync_api.expect(page.locator("#found-count")).to_have_text(A_FEW_PICTURES, timeout=30_000)
-    sync_api.expect(page.get_by_test_id("results")).to_have_attribute("aria-busy", "false")
+def answered(page) -> None:
+    """Wait until the results of what is asked are shown."""
+    expect(page.get_by_test_id("count")).to_contain_text(re.compile(r"^\d+ shown"), timeout=20_000)
 
 
-def lone_star(page) -> int:
-    """The index of the star farthest from its nearest neighbour on the screen, clear of what lies over the map."""
-    return page.evaluate(
-        """async () => {
-            const { ids } = await (await fetch("api/map")).json();
-            const places = ids.map((_, index) => vectorUniverse.screenPosition(index));
-            const gap = ([x, y], self) => Math.min(
-                ...places.map(([u, v], other) => (other === self ? Infinity : Math.hypot(x - u, y - v))),
-            );
-            const clear = ([x, y]) => document.elementFromPoint(x, y)?.id === "stars";
-            const gaps = places.map((place, index) => (clear(place) ? gap(place, index) : -1));
-            return gaps.indexOf(Math.max(...gaps));
-        }"""
-    )
+def chips(page) -> list[str]:
+    return [chip.inner_text().replace("\n", " ") for chip in page.get_by_test_id("chip").all()]
 
 
-def position(page, index: int) -> tuple[float, float]:
-    return tuple(page.evaluate("index => vectorUniverse.screenPosition(index)", index))
+def in_address(page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).fragment)
 
 
-def title(page, index: int) -> str:
-    return page.evaluate("async index => (await (await fetch('api/map')).json()).titles[index]", index)
-
-
-def test_page_loads_and_map_is_drawn(sky) -> None:
-    assert sky.get_by_test_id("map").is_visible()
-    assert sky.locator("#sky-note").is_hidden()
-    lit = sky.evaluate(
-        """() => {
-            const stars = document.querySelector("#stars");
-            const { data } = stars.getContext("2d").getImageData(0, 0, stars.width, stars.height);
-            return data.some((value, byte) => byte % 4 === 3 && value > 100);
-        }"""
-    )
-    assert lit, "no star was drawn"
-
-
-def test_text_search_fills_the_grid_and_lights_the_hits(sky) -> None:
-    before = sky.locator("#stars").screenshot()
-    ask(sky, "a red thing")
-    wait_for_answer(sky)
-    assert sky.get_by_test_id("result").count() > 1
-    assert sky.locator(".score-number").first.inner_text().replace("-", "").replace(".", "").isdigit()
-    assert sky.locator("#query-star").is_visible()
-    assert sky.locator("#stars").screenshot() != before
-    assert sky.evaluate("new URLSearchParams(location.hash.slice(1)).get('q')") == "a red thing"
-
-
-def test_link_with_a_query_searches_at_once(page, address: str) -> None:
-    page.goto(f"{address}#q=a+red+thing")
-    wait_for_answer(page)
-    assert page.get_by_test_id("search-input").input_value() == "a red thing"
-
-
-def test_picked_picture_searches_and_can_be_removed(sky, tmp_path: Path) -> None:
-    sky.get_by_test_id("image-input").set_input_files(red_picture(tmp_path))
-    wait_for_answer(sky)
-    chip = sky.get_by_test_id("image-chip")
-    assert chip.is_visible()
-    chip.get_by_role("button").click()
-    assert chip.is_hidden()
-    sync_api.expect(sky.locator("#found-title")).to_have_text("Look around")
-
-
-def test_dropped_picture_searches(sky, tmp_path: Path) -> None:
-    drop(sky, red_picture(tmp_path).read_bytes(), "red.png", "image/png")
-    wait_for_answer(sky)
-    assert sky.locator("#found-title").inner_text() == "Like your picture"
-
-
-def test_dropped_text_file_is_refused(sky) -> None:
-    drop(sky, b"words", "notes.txt", "text/plain")
-    sync_api.expect(sky.get_by_test_id("message")).to_have_text("“notes.txt” is not a picture.")
-
-
-def test_hovered_star_shows_its_card(sky) -> None:
-    index = lone_star(sky)
-    sky.mouse.move(*position(sky, index))
-    card = sky.get_by_test_id("hover-card")
-    sync_api.expect(card).to_be_visible()
-    assert card.locator("strong").inner_text() == title(sky, index)
-
-
-def test_clicked_star_finds_its_neighbours(sky) -> None:
-    index = lone_star(sky)
-    sky.mouse.move(*position(sky, index))
-    sync_api.expect(sky.get_by_test_id("hover-card")).to_be_visible()
-    sky.mouse.click(*position(sky, index))
-    wait_for_answer(sky)
-    assert title(sky, index) in sky.locator("#found-title").inner_text()
-
-
-def test_clicked_result_finds_its_neighbours(sky) -> None:
-    ask(sky, "a red thing")
-    wait_for_answer(sky)
-    result = sky.get_by_test_id("result").nth(2)
-    name = result.locator(".result-title").inner_text()
-    result.click()
-    sync_api.expect(sky.locator("#found-title")).to_have_text(f"Near “{name}”")
-
-
-def test_label_can_be_isolated(sky) -> None:
-    row = sky.get_by_test_id("legend").get_by_role("button").first
-    before = sky.locator("#stars").screenshot()
-    row.click()
-    sync_api.expect(row).to_have_attribute("aria-pressed", "true")
-    assert sky.locator("#stars").screenshot() != before
-
-
-def test_script_in_a_title_stays_text(page, address: str) -> None:
-    evil = "<img src=x onerror='document.title=\"owned\"'><script>document.title='owned'</script>"
-
-    def with_evil_titles(route) -> None:
-        answer = route.fetch()
-        body = answer.json()
-        route.fulfill(response=answer, json=body | {"titles": [evil] * len(body["titles"])})
-
-    page.route("**/api/map", with_evil_titles)
-    page.goto(address)
-    page.wait_for_selector(READY)
-    page.mouse.move(*position(page, lone_star(page)))
-    card = page.get_by_test_id("hover-card")
-    sync_api.expect(card.locator("strong")).to_have_text(evil)
-    assert page.get_by_test_id("results").locator("script").count() == 0
-    assert page.get_by_test_id("result").first.locator(".result-title").text_content() == evil
-    assert page.title() != "owned"
-
-
-def test_servers_error_line_is_shown(sky) -> None:
-    sky.route("**/api/search", lambda route: route.fulfill(status=422, json={"detail": "The text is too long."}))
-    ask(sky, "a red thing")
-    sync_api.expect(sky.get_by_test_id("message")).to_have_text("The text is too long.")
-    sky.unroute("**/api/search")
-    ask(sky, "a blue thing")
-    wait_for_answer(sky)
-    assert sky.get_by_test_id("message").is_hidden()
-
-
-def test_without_webgl_a_note_stands_in_for_the_map_and_search_works(chromium, address: str) -> None:
-    browser = chromium.launch(executable_path=CHROMIUM, args=chromium_flags(*NO_WEBGL))
-    try:
-        page = browser.new_page()
-        page.goto(address)
-        sync_api.expect(page.locator("#sky-note")).to_contain_text("WebGL")
-        ask(page, "a red thing")
-        wait_for_answer(page)
-        assert page.get_by_test_id("result").count() > 1
-    finally:
-        browser.close()
+def titles(page) -> list[str]:
+    return [title.get_attribute("title") for title in page.locator(".result-title").all()]
 
 
 def red_picture(folder: Path) -> Path:
@@ -263,13 +55,343 @@ def red_picture(folder: Path) -> Path:
     return path
 
 
-def drop(page, content: bytes, name: str, kind: str) -> None:
-    transfer = page.evaluate_handle(
-        """({ bytes, name, kind }) => {
+def hand_over(page, event: str, content: bytes, name: str, kind: str) -> None:
+    """Drop or paste a file on the page."""
+    page.evaluate(
+        """({ event, bytes, name, kind }) => {
             const transfer = new DataTransfer();
             transfer.items.add(new File([new Uint8Array(bytes)], name, { type: kind }));
-            return transfer;
-        }""",
-        {"bytes": list(content), "name": name, "kind": kind},
-    )
-    page.dispatch_event("body", "drop", {"dataTransfer": transfer})
+            document.body.dispatchEvent(event === "drop"
+                ? new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true })
+                : new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+        }""", {"event": event, "bytes": list(content), "name": name, "kind": kind})
+
+
+# ---- asking ----
+
+def test_words_are_searched_and_results_have_scores(start) -> None:
+    ask(start, "a red circle")
+    assert start.get_by_test_id("result").count() == 24
+    first = start.get_by_test_id("score").first.inner_text()
+    assert re.search(r"\d% likely|-?\d\.\d\d$", first.strip()), first
+    assert in_address(start) == {"q": ["a red circle"]}
+    ask(start, "blue square")
+    assert in_address(start) == {"q": ["blue square"]}, "new words replace the words before"
+
+
+def test_examples_search(start) -> None:
+    example = start.get_by_test_id("example").first
+    text = example.inner_text()
+    example.click()
+    answered(start)
+    assert start.get_by_test_id("search-input").input_value() == text
+
+
+def test_more_words_are_added_or_left_out_and_weighed(start) -> None:
+    ask(start, "red")
+    box = start.get_by_test_id("search-input")
+    box.fill("circle")
+    start.get_by_test_id("add-text").click()
+    box.fill("small")
+    start.get_by_test_id("add-without").click()
+    assert chips(start) == ["red", "circle", "without small"]
+    start.get_by_role("button", name="circle", exact=True).click()
+    start.get_by_test_id("part-editor").get_by_role("button", name="3").click()
+    assert chips(start)[1] == "circle ×3"
+    assert in_address(start) == {"q": ["red"], "q*3": ["circle"], "not": ["small"]}
+    start.get_by_test_id("turn").click()
+    assert chips(start) == ["red", "without small", "without circle ×3"]
+    start.get_by_role("button", name="Remove “small”").press("Delete")
+    assert chips(start) == ["red", "without circle ×3"]
+    start.get_by_test_id("clear").click()
+    expect(start.get_by_role("heading", name="Look around")).to_be_visible()
+
+
+def test_an_emptied_box_asks_for_nothing(start) -> None:
+    ask(start, "red")
+    start.get_by_test_id("search-input").fill("")
+    expect(start.get_by_role("heading", name="Look around")).to_be_visible()
+
+
+def test_picked_picture_searches_beside_words(start, tmp_path: Path) -> None:
+    start.get_by_test_id("image-input").set_input_files(red_picture(tmp_path))
+    answered(start)
+    assert chips(start) == ["red.png"]
+    ask(start, "circle")
+    assert chips(start) == ["red.png", "circle"]
+    start.get_by_role("button", name="Remove “red.png”").click()
+    expect(start.get_by_test_id("search-input")).to_have_value("circle")
+
+
+@pytest.mark.parametrize("event", ["drop", "paste"])
+def test_dropped_and_pasted_pictures_search(start, tmp_path: Path, event: str) -> None:
+    hand_over(start, event, red_picture(tmp_path).read_bytes(), "red.png", "image/png")
+    answered(start)
+    assert chips(start) == ["red.png"]
+
+
+def test_dropped_text_file_is_refused(start) -> None:
+    hand_over(start, "drop", b"words", "notes.txt", "text/plain")
+    expect(start.get_by_test_id("message")).to_have_text("“notes.txt” is not a picture.")
+
+
+# ---- filters ----
+
+def test_labels_and_columns_filter(start) -> None:
+    start.get_by_test_id("filters").locator("summary").click()
+    field = start.get_by_test_id("label-field")
+    field.fill("squ")
+    field.press("Enter")
+    expect(start.get_by_test_id("count")).to_have_text("12 shown · 12 pass the filters")
+    start.get_by_test_id("condition-column").select_option("corners")
+    start.get_by_test_id("condition-operator").select_option(">=")
+    start.get_by_test_id("condition-value").fill("4")
+    start.get_by_test_id("condition-add").click()
+    start.get_by_role("button", name="square", exact=True).first.click()
+    expect(start.get_by_test_id("count")).to_have_text("24 shown · 24 pass the filters")
+    assert chips(start) == ["not square", "corners ≥ 4"]
+    assert in_address(start) == {"no-label": ["square"], "where": ["corners>=4"]}
+
+
+def test_wrong_value_of_a_column_says_so(start) -> None:
+    start.goto(start.url + "#where=corners%3Dmany")
+    expect(start.get_by_test_id("trouble")).to_contain_text("corners")
+
+
+def test_nothing_passes(page, address: str) -> None:
+    page.goto(address + "#label=red&no-label=red")
+    expect(page.get_by_test_id("nothing")).to_contain_text("No picture passes all filters")
+
+
+def test_region_filters_and_is_exported(page, address: str) -> None:
+    page.goto(address + "#region=-2,-2;2,-2;2,2;-2,2&label=red")
+    answered(page)
+    assert chips(page) == ["red", "Area on the map"]
+    with page.expect_download() as download:
+        page.get_by_test_id("csv").click()
+    rows = Path(download.value.path()).read_text("utf-8-sig").splitlines()
+    assert len(rows) == 11
+    assert rows[0].startswith("id,title,labels")
+
+
+def test_words_of_titles_and_one_of_copies_are_options(start) -> None:
+    ask(start, "large red circle")
+    start.get_by_test_id("filters").locator("summary").click()
+    start.get_by_test_id("hybrid").check()
+    start.get_by_test_id("distinct").check()
+    answered(start)
+    assert titles(start)[0] == "large red circle"
+    assert in_address(start)["hybrid"] == in_address(start)["distinct"] == ["1"]
+
+
+# ---- results ----
+
+def test_more_results_come_as_one_scrolls(start) -> None:
+    ask(start, "red")
+    for shown in (48, 60):
+        start.locator("#tab-search").evaluate("panel => panel.scrollTo(0, panel.scrollHeight)")
+        expect(start.get_by_test_id("result")).to_have_count(shown)
+    expect(start.get_by_test_id("more")).to_have_count(0)
+    assert len(set(titles(start))) == 60
+
+
+def test_doubt_is_said(start) -> None:
+    def doubtful(route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"doubt": "nothing here matches well"})
+
+    start.route("**/api/search", doubtful)
+    ask(start, "xylophone")
+    expect(start.get_by_test_id("doubt")).to_have_text("nothing here matches well")
+
+
+def test_an_error_is_shown_and_tried_again(start) -> None:
+    start.route("**/api/search", lambda route: route.fulfill(status=503, json={"detail": "The server is busy."}))
+    start.get_by_test_id("search-input").fill("red")
+    start.get_by_test_id("search-input").press("Enter")
+    expect(start.get_by_test_id("trouble")).to_contain_text("The server is busy.")
+    start.unroute("**/api/search")
+    start.get_by_role("button", name="Try again").click()
+    answered(start)
+    expect(start.get_by_test_id("trouble")).to_have_count(0)
+
+
+def test_a_lost_server_is_said_and_found_again(start) -> None:
+    start.clock.install()
+    start.reload()
+    start.get_by_test_id("result").first.wait_for()
+    start.route("**/api/**", lambda route: route.abort())
+    start.get_by_test_id("search-input").fill("red")
+    start.get_by_test_id("search-input").press("Enter")
+    expect(start.get_by_text("The server does not answer.")).to_be_visible()
+    start.unroute("**/api/**")
+    start.clock.run_for(6_000)
+    answered(start)
+    expect(start.get_by_text("The server does not answer.")).to_have_count(0)
+
+
+def test_a_changed_index_is_followed(start) -> None:
+    ask(start, "red")
+
+    def newer(route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"version": "newer", "count": 61})
+
+    start.route("**/api/info", newer)
+    start.route("**/api/search", newer)
+    ask(start, "blue")
+    expect(start.get_by_test_id("message")).to_contain_text("it now holds 61 pictures")
+    assert start.get_by_test_id("search-input").input_value() == "blue"
+
+
+def test_script_in_a_title_stays_text(page, address: str) -> None:
+    page.goto(address + "#label=black&label=cross")
+    answered(page)
+    assert EVIL in titles(page)
+    page.get_by_test_id("result").filter(has_text="onerror").click()
+    expect(page.get_by_test_id("details").locator("h2")).to_have_text(EVIL)
+    assert page.locator(".panel script, .details script").count() == 0
+    assert page.title() != "owned"
+
+
+# ---- details ----
+
+def test_details_show_everything_and_lead_on(start) -> None:
+    ask(start, "a red circle")
+    result = start.get_by_test_id("result").nth(1)
+    result.click()
+    details = start.get_by_test_id("details")
+    expect(details.locator("dl")).to_contain_text("corners")
+    expect(start.get_by_test_id("details-close")).to_be_focused()
+    start.keyboard.press("Escape")
+    expect(details).to_have_count(0)
+    expect(result).to_be_focused()
+    result.click()
+    name = details.locator("h2").inner_text()
+    details.get_by_test_id("more-like").click()
+    assert chips(start) == [name]
+    answered(start)
+    details.get_by_test_id("without-this").click()
+    assert chips(start) == [name, f"without {name}"]
+    details.get_by_test_id("details-label").first.click()
+    assert "label" in in_address(start)
+    details.get_by_test_id("show-on-map").click()
+    expect(start).to_have_url(re.compile("camera="))
+
+
+def test_pointing_at_a_result_lights_its_star(start) -> None:
+    start.wait_for_selector(READY)
+    start.get_by_test_id("result").first.hover()
+    expect(start.get_by_test_id("result").first).to_have_class(re.compile("pointed"))
+
+
+# ---- labels to try ----
+
+def test_labels_are_tried_on_a_picture(start, tmp_path: Path) -> None:
+    start.get_by_role("tab", name="Try labels").click()
+    start.get_by_test_id("trial-labels").fill("red, green,")
+    start.get_by_test_id("trial-labels").fill("blue")
+    start.get_by_test_id("trial-labels").press("Enter")
+    start.get_by_test_id("trial-input").set_input_files(red_picture(tmp_path))
+    bars = start.get_by_test_id("bars").locator("tbody tr")
+    expect(bars).to_have_count(3)
+    assert in_address(start) == {"tab": ["labels"], "try": ["red", "green", "blue"]}
+    start.get_by_role("button", name="Remove “green”").click()
+    expect(bars).to_have_count(2)
+
+
+def test_labels_are_tried_on_the_opened_item(page, address: str) -> None:
+    page.goto(address + "#tab=labels&try=circle&try=square&open=00.png")
+    expect(page.get_by_test_id("bars").locator("tbody tr")).to_have_count(2)
+    expect(page.get_by_test_id("trial")).to_contain_text("small red circle")
+
+
+# ---- comparing ----
+
+def test_two_models_answer_side_by_side(page, page_universe_path: Path, other_universe_path: Path) -> None:
+    from vector_universe.serve.app import create_app
+
+    for address in serve_in_thread(create_app(page_universe_path, compare_with=other_universe_path)):
+        page.goto(address + "#q=large+red+circle")
+        answered(page)
+        page.get_by_test_id("compare").click()
+        both = page.get_by_test_id("both")
+        expect(both.get_by_test_id("results")).to_have_count(2)
+        assert both.locator(".change").count() == 24
+        assert in_address(page) == {"q": ["large red circle"], "compare": ["1"]}
+
+
+# ---- the address ----
+
+def test_an_address_restores_the_page(page, address: str) -> None:
+    page.goto(address + "#q*2=red&item=00.png&not=cross&label=red&distinct=1&open=02.png&camera=0.1,0.2,3&lang=ko"
+                        "&theme=light")
+    expect(page.get_by_test_id("details").locator("h2")).to_have_text("small red square")
+    assert chips(page) == ["red ×2", "small red circle", "제외 cross", "red"]
+    assert page.evaluate("[document.documentElement.lang, document.documentElement.dataset.theme]") == ["ko", "light"]
+    restored = in_address(page)
+    assert restored["camera"] == ["0.1,0.2,3"]
+    assert restored["open"] == ["02.png"]
+
+
+def test_back_and_forward(start, tmp_path: Path) -> None:
+    ask(start, "red")
+    start.get_by_test_id("image-input").set_input_files(red_picture(tmp_path))
+    expect(start.get_by_test_id("chip")).to_have_count(2)
+    ask(start, "blue")
+    start.go_back()
+    expect(start.get_by_test_id("chip").first).to_contain_text("red")
+    assert sorted(chips(start)) == ["red", "red.png"], "pictures come back too"
+    start.go_back()
+    expect(start.get_by_test_id("search-input")).to_have_value("red")
+    start.go_forward()
+    expect(start.get_by_test_id("chip")).to_have_count(2)
+
+
+@pytest.mark.parametrize("nonsense", [
+    "q*-1=x&q*e=y&item=no-such&label=no-such&where=no-such%3D1&region=1,2;x,3&camera=1e99,NaN&open=no-such",
+    "%E0%A4%A&&=&compare=1&colour=plaid&tab=x&lang=xx&theme=pink&region=1,1",
+])
+def test_nonsense_in_the_address_is_ignored(page, address: str, nonsense: str) -> None:
+    page.goto(f"{address}#{nonsense}")
+    expect(page.get_by_role("heading", name="Look around")).to_be_visible()
+    page.get_by_test_id("result").first.wait_for()
+    assert page.get_by_test_id("chip").count() == 0
+
+
+# ---- the reader's settings ----
+
+def test_language_and_theme_are_chosen_and_kept(start) -> None:
+    start.get_by_test_id("settings").click()
+    start.get_by_test_id("language").select_option("ko")
+    start.get_by_test_id("theme").select_option("light")
+    expect(start.get_by_role("heading", name="둘러보기")).to_be_visible()
+    assert start.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    start.goto("about:blank")
+    start.go_back()
+    expect(start.get_by_role("heading", name="둘러보기")).to_be_visible()
+
+
+def test_slash_goes_to_the_search_box(start) -> None:
+    start.locator("h1").click()
+    start.keyboard.press("/")
+    expect(start.get_by_test_id("search-input")).to_be_focused()
+
+
+def test_nothing_overflows_on_a_phone(phone, address: str) -> None:
+    phone.goto(address + "#q=red&not=" + "long" * 40 + "&label=red&open=00.png")
+    phone.get_by_test_id("details").locator("h2").wait_for()
+    answered(phone)
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    box = phone.get_by_test_id("details").bounding_box()
+    assert (box["x"], box["width"]) == (0, 390), "the details are a sheet"
+
+
+def test_a_universe_that_cannot_be_had_says_why_and_is_opened_later(page, address: str) -> None:
+    page.clock.install()
+    page.route("**/api/info", lambda route: route.fulfill(status=503, json={"detail": "The index is being rebuilt."}))
+    page.goto(address)
+    expect(page.get_by_test_id("failure")).to_contain_text("The index is being rebuilt.")
+    page.unroute("**/api/info")
+    page.clock.run_for(6_000)
+    page.get_by_test_id("result").first.wait_for()

@@ -65,5 +65,5 @@ def test_every_public_name_can_be_imported():
 def test_help_names_every_verb():
     done = subprocess.run([sys.executable, "-m", "vector_universe.cli", "--help"], capture_output=True, text=True,
                           check=True)
-    for verb in ("demo", "train", "evaluate", "index", "search", "serve", "export"):
+    for verb in ("demo", "train", "evaluate", "index", "search", "serve", "share", "export"):
         assert verb in done.stdout

@@ -451,3 +451,22 @@ def _until(true, seconds=20):
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_words_held_in_memory_are_those_on_disk(tmp_path):
+    data = Folder(tmp_path / "data", range(12), year=2000)
+    index(data, tmp_path / "u")
+    data.remove("003.png")
+    data.rows["004.png"]["title"] = "retold"
+    data.write()
+    index(data, tmp_path / "u")
+    universe, held = (Universe.open(tmp_path / "u", CountedModel()) for _ in range(2))
+    held.hold_words()
+    for query in ("retold", "picture 7"):
+        assert held.search(query, k=20) == universe.search(query, k=20), query
+    data.rows["005.png"]["title"] = "told again"
+    data.write()
+    index(data, tmp_path / "u")
+    assert held.item("005.png").title != "told again"  # it is a snapshot
+    held.table.refresh()
+    assert held.item("005.png").title == "told again"

@@ -8,12 +8,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from vector_universe.data import ImageTextDataset
 from vector_universe.data.example import Example
 from vector_universe.data.framing import Framing
-from vector_universe.data.images import decode_image
 
 WIDTH = 48
 
@@ -22,15 +22,18 @@ class FakeModel:
     """Images by the colours of a 4×4 grid, texts by a hash; quick, and exact about broken images."""
 
     fusion = calibration = None
-    framing = Framing(64)
+    framing = Framing(64, "stretch")
+    logit_scale = torch.tensor(2.0)
 
     def __init__(self, name="one"):
         self.name = name
 
     def embed_images(self, images, batch_size=256):
-        pictures = [image if isinstance(image, Image.Image) else decode_image(image) for image in images]
-        grids = [np.asarray(picture.convert("RGB").resize((4, 4)), np.float32).ravel() / 255 - 0.4
-                 for picture in pictures]
+        return self.embed_pixels(np.stack([self.framing.pixels(image) for image in images]))
+
+    def embed_pixels(self, pixels, batch_size=256):
+        grids = [np.asarray(Image.fromarray(picture).resize((4, 4)), np.float32).ravel() / 255 - 0.4
+                 for picture in pixels]
         return unit(np.stack(grids) + np.linspace(0, 0.1, WIDTH, dtype=np.float32))
 
     def embed_texts(self, texts, batch_size=1024):

@@ -15,6 +15,7 @@ import tyro
 
 from vector_universe.cli_data import Data, Options, Source, flags, read_data
 from vector_universe.cli_index import Index, Label, Search
+from vector_universe.cli_serve import Serve, Share
 from vector_universe.data.options import LoadOptions
 from vector_universe.errors import UserError
 from vector_universe.evaluation.config import EvaluateConfig
@@ -43,7 +44,7 @@ class Demo:
         from vector_universe.demo import demo
         demo(self.out)
         if self.serve:
-            Serve(str(self.out / "universe"), self.port).run()
+            Serve(str(self.out / "universe"), port=self.port).run()
 
 
 @dataclass(frozen=True)
@@ -155,25 +156,9 @@ class Export:
         print(f"the model and its card are in {self.out}", file=sys.stderr)
 
 
-@dataclass(frozen=True)
-class Serve:
-    """Serve the page and the API of a universe on this machine."""
-
-    universe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="UNIVERSE")]
-    """What `vu index` wrote."""
-    port: int = 8765
-    """Port on 127.0.0.1."""
-    open: bool = False
-    """Open the page in the browser."""
-
-    def run(self) -> None:
-        from vector_universe.serve import serve
-        serve(self.universe, port=self.port, open_browser=self.open)
-
-
 VERBS: dict[str, Callable[..., Verb]] = {
     "demo": Demo, "train": Train, "evaluate": Evaluate, "index": Index, "search": Search, "label": Label,
-    "serve": Serve, "export": Export, "data": Data,
+    "serve": Serve, "share": Share, "export": Export, "data": Data,
 }
 
 

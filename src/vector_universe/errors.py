@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read."""
+"""The exceptions that a user is meant to read."""
 
 
 class UserError(Exception):
@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The command line prints it as one line and leaves with exit code 2; no traceback.
     """
+
+
+class StorageError(UserError):
+    """What is stored cannot be read or written now: damaged, taken away, out of reach, or no room for it."""

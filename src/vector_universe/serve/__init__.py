@@ -1,4 +1,4 @@
-"""The HTTP API and the page, on this machine only."""
+"""The HTTP API and the page, on this machine or, with a token, beyond."""
 
 from vector_universe.serve.app import create_app
 from vector_universe.serve.run import serve

@@ -30,12 +30,14 @@ class Labelled:
         matches_N: how likely its picture matches that label's prompts at all, by the model's calibration, float32;
             None where the model has none.
         all_NL: the probability of every label; None unless asked for.
+        cosines_NL: to every label, float32; None unless asked for.
     """
 
     labels: list[str | None]
     probabilities_N: NDArray[np.float32]
     matches_N: NDArray[np.float32] | None
     all_NL: NDArray[np.float32] | None = None
+    cosines_NL: NDArray[np.float32] | None = None
 
 
 def zero_shot_labels(model: DualEncoder, vectors_ND: NDArray[np.float32], labels: Sequence[str], *,
@@ -58,7 +60,7 @@ def zero_shot_labels(model: DualEncoder, vectors_ND: NDArray[np.float32], labels
         prompts: as `EvaluateConfig.prompts`: the name of a set, "auto", or a file.
         name, source: of the data set, from which "auto" chooses.
         none: False gives every item its likeliest label, however far.
-        every: keep the probability of every label, (N, L) float32.
+        every: keep the probability of every label and its cosine, (N, L) float32 each.
 
     Raises:
         UserError: there is no label, one is blank, two are the same to the model, there are no such prompts, the
@@ -75,26 +77,27 @@ def zero_shot_labels(model: DualEncoder, vectors_ND: NDArray[np.float32], labels
         raise UserError(f"vectors of shape {vectors_ND.shape} cannot be labelled: the model embeds in "
                         f"{texts_PD.shape[1]} dimensions")
     labels_LD = class_vectors(texts_PD.reshape(len(labels), len(chosen.templates), -1))
-    scale = float(model.logit_scale.exp())
+    scale = float(model.logit_scale.detach().exp())
 
     found_N, best_N = np.empty(len(vectors_ND), np.int64), np.empty(len(vectors_ND), np.float64)
     probabilities_N = np.empty(len(vectors_ND), np.float32)
-    all_NL = np.empty((len(vectors_ND), len(labels)), np.float32) if every else None
+    all_NL, every_NL = np.empty((2, len(vectors_ND), len(labels)), np.float32) if every else (None, None)
     for start in range(0, len(vectors_ND), _BLOCK):
         block = slice(start, start + _BLOCK)
         cosines_BL = vectors_ND[block].astype(np.float32) @ labels_LD.T.astype(np.float32)
         shares_BL = _softmax(scale * cosines_BL)
         found_N[block], best_N[block] = cosines_BL.argmax(axis=1), cosines_BL.max(axis=1)
         probabilities_N[block] = shares_BL.max(axis=1)
-        if all_NL is not None:
-            all_NL[block] = shares_BL
+        if all_NL is not None and every_NL is not None:
+            all_NL[block], every_NL[block] = shares_BL, cosines_BL
     calibration = model.calibration
     if calibration is None:
-        return Labelled([labels[place] for place in found_N.tolist()], probabilities_N, None, all_NL)
+        return Labelled([labels[place] for place in found_N.tolist()], probabilities_N, None, all_NL,
+                        every_NL)
     matches_N = np.asarray(calibration.probability(best_N, len(labels)), np.float32)
     fits_N = np.ones(len(best_N), bool) if not none else matches_N >= np.float32(calibration.least_probability)
     return Labelled([labels[place] if fits else None for place, fits in zip(found_N.tolist(), fits_N, strict=True)],
-                    probabilities_N, matches_N, all_NL)
+                    probabilities_N, matches_N, all_NL, every_NL)
 
 
 def check_labels(labels: Sequence[str]) -> None:

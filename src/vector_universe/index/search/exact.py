@@ -27,13 +27,31 @@ def top_k(vectors_ND: NDArray[np.float32], query_D: NDArray[np.float32], k: int,
     Returns:
         Row numbers and their cosines in [-1, 1], both of length min(k, N).
     """
-    count = len(vectors_ND)
-    k = min(k, count)
-    if not k:
-        return np.zeros(0, np.int64), np.zeros(0)
     rough_N = vectors_ND @ query_D
     if lengths_N is not None:
         rough_N /= lengths_N
+    return top_of(rough_N, vectors_ND, query_D, k)
+
+
+def top_of(rough_N: NDArray[np.float32], vectors_ND: NDArray[np.float32], query_D: NDArray[np.float32], k: int,
+           rows_M: NDArray[np.int64] | None = None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """What `top_k` returns, of cosines that are known to within 1e-5, by whichever product they were taken.
+
+    Args:
+        rough_N: cosines (N,) of all rows to the query.
+        vectors_ND: (N, D), rows of any length but 0.
+        query_D: (D,), L2-normalised.
+        k: at least 1.
+        rows_M: only these rows may be found, ascending.
+    """
+    if rows_M is not None:
+        rough_N = rough_N[rows_M]
+    count = len(rough_N)
+    k = min(k, count)
+    if not k:
+        return np.zeros(0, np.int64), np.zeros(0)
     cut = np.partition(rough_N, count - k)[count - k] - _ROUNDING
     candidates = np.flatnonzero(rough_N >= cut)
+    if rows_M is not None:
+        candidates = rows_M[candidates]
     return best_first(candidates, vectors_ND[candidates], unit(query_D), k)

@@ -92,7 +92,7 @@ def to_sql(filters: Sequence[Filter], schema: pa.Schema) -> str | None:
 def filterable(schema: pa.Schema) -> list[str]:
     """The columns that `Compare` and `OneOf` take, by name: those of texts, numbers and true/false."""
     return [field.name for field in schema if field.name not in _INTERNAL and "`" not in field.name
-            and _kind(field.type) is not None]
+            and kind_of(field.type) is not None]
 
 
 def _size(filter: Filter, depth: int) -> int:
@@ -139,7 +139,7 @@ def _comparison(column: str, operator: str, value: Value, schema: pa.Schema) -> 
     if operator not in get_args(Operator):
         raise UserError(f"{_shown(operator)} is no comparison: choose one of {' '.join(get_args(Operator))}")
     field = _field(column, schema)
-    if _kind(field.type) == "bool" and operator not in ("=", "!="):
+    if kind_of(field.type) == "bool" and operator not in ("=", "!="):
         raise UserError(f"column {column!r} holds true or false, which are not more or less than each other: "
                         "compare with = or !=")
     literal = _literal(value, field)
@@ -150,7 +150,7 @@ def _comparison(column: str, operator: str, value: Value, schema: pa.Schema) -> 
 
 def _known(condition: str, field: pa.Field) -> str:
     """A NaN is a missing value, and not, as the database has it, larger than every number."""
-    return f"({condition} AND NOT isnan({_quoted(field.name)}))" if _kind(field.type) == "float" else f"({condition})"
+    return f"({condition} AND NOT isnan({_quoted(field.name)}))" if kind_of(field.type) == "float" else f"({condition})"
 
 
 def _negated(condition: str) -> str:
@@ -168,7 +168,7 @@ def _field(column: str, schema: pa.Schema) -> pa.Field:
     raise UserError(f"the column {_shown(column)} {reason}: choose among {', '.join(columns) or 'none at all'}")
 
 
-def _kind(type: pa.DataType) -> Literal["text", "int", "float", "bool"] | None:
+def kind_of(type: pa.DataType) -> Literal["text", "int", "float", "bool"] | None:
     """What a column of this type is compared with; None if it is not to be filtered by."""
     import pyarrow as pa
 
@@ -183,7 +183,7 @@ def _kind(type: pa.DataType) -> Literal["text", "int", "float", "bool"] | None:
 
 def _literal(value: Value, field: pa.Field) -> str:
     """A value as SQL spells it in the column's type."""
-    match _kind(field.type):
+    match kind_of(field.type):
         case "text":
             if not isinstance(value, str):
                 raise UserError(f"column {field.name!r} holds texts: {_shown(value)} is none, put it in quotes")

@@ -51,6 +51,8 @@ class Matches(Sequence[Hit]):
             compared.
         next_offset: where the next page begins; None on the last one.
         wanted_D: what was looked for, as a unit vector (D,), float32; None of a listing. It is no part of equality.
+        row_ids: (n,) int64, Lance's row ids of the hits at the version of the table that was searched; no part of
+            equality either.
     """
 
     hits: tuple[Hit, ...]
@@ -59,6 +61,7 @@ class Matches(Sequence[Hit]):
     recall: float | None = None
     next_offset: int | None = None
     wanted_D: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    row_ids: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64), compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.hits)

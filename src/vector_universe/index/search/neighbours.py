@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vector_universe.index.search import approximate
-from vector_universe.index.search.exact import top_k
+from vector_universe.index.search.combining import Combining
+from vector_universe.index.search.exact import top_k, top_of
 from vector_universe.index.search.unwanted import CollectionStatistics
-from vector_universe.index.search.vector_scan import exact_nearest
+from vector_universe.index.search.vector_scan import all_cosines, exact_nearest
 from vector_universe.index.table.item_table import ItemTable
 from vector_universe.index.table.rows import VectorColumn
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from vector_universe.index.search.recall import MeasuredRecall
 
 EXACT_UP_TO = 50_000  # vectors: so many are compared one by one in a few milliseconds
+_FEW = 8  # one row in so many: products with fewer are taken by themselves, with more as part of all
+_SCANNED = 20_000  # rows that are named: more of them are found in one pass over the column
+_QUERIES = 32  # of one product
 _SAMPLE = 20_000  # vectors for mean and covariance of a large table
 
 
@@ -30,15 +35,19 @@ class Neighbours:
         table: at one version.
         column: "image", "text" or "fused".
         measured: what the index of this column reaches; None searches exactly.
+        held: up to so many vectors are held in memory and all compared, 50,000 by itself; queries of concurrent
+            threads then share a product.
     """
 
-    def __init__(self, table: ItemTable, column: VectorColumn, measured: MeasuredRecall | None) -> None:
+    def __init__(self, table: ItemTable, column: VectorColumn, measured: MeasuredRecall | None,
+                 held: int | None = None) -> None:
         self._table, self._column, self._measured = table, column, measured
         self.count = table.count(f"`{column}` IS NOT NULL")
-        self.in_memory = self.count <= EXACT_UP_TO
+        self.in_memory = self.count <= (EXACT_UP_TO if held is None else held)
         if self.in_memory:
             self._row_ids, half_ND = table.vectors(column)
             self._vectors_ND, self._lengths_N = _with_lengths(half_ND)
+            self._cosines: Combining[NDArray[np.float32], NDArray[np.float32]] = Combining(self._products, _QUERIES)
 
     def nearest(self, query_D: NDArray[np.float32], k: int, where: str | None = None,
                 among: NDArray[np.int64] | None = None, effort: Effort = "balanced",
@@ -52,13 +61,10 @@ class Neighbours:
             effort: of the index; "exact" compares all.
         """
         if self.in_memory:
-            rows = None if among is None else np.flatnonzero(np.isin(self._row_ids, among, assume_unique=True))
-            if rows is None:
-                places, scores = top_k(self._vectors_ND, query_D, k, self._lengths_N)
-            else:
-                found, scores = top_k(self._vectors_ND[rows], query_D, k, self._lengths_N[rows])
-                places = rows[found]
+            places, scores = self._nearest_held(query_D, k, among)
             return self._row_ids[places], scores
+        if among is not None and len(among) > _SCANNED:
+            return exact_nearest(self._table.lance, self._column, query_D[None], k, where, among)[0]
         if among is not None:
             row_ids, half_ND = self._table.vectors(self._column, among.tolist())
             vectors_ND, lengths_N = _with_lengths(half_ND)
@@ -93,6 +99,29 @@ class Neighbours:
             found = self._table.row_ids(passing)
         among = found if among is None else np.intersect1d(among, found, assume_unique=True)
         return None, among, len(among)
+
+    def cosines(self, query_D: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Row ids, ascending, and cosines of all items that have a vector; float32, right to within 1e-5."""
+        if self.in_memory:
+            return self._row_ids, np.clip(self._cosines(query_D), -1, 1)
+        return all_cosines(self._table.lance, self._column, query_D)
+
+    def _nearest_held(self, query_D: NDArray[np.float32], k: int,
+                      among: NDArray[np.int64] | None) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Places among the held vectors, and cosines."""
+        if among is None:
+            return top_of(self._cosines(query_D), self._vectors_ND, query_D, k)
+        rows = np.searchsorted(self._row_ids, among[np.isin(among, self._row_ids, assume_unique=True)])
+        if len(rows) * _FEW < self.count:
+            found, scores = top_k(self._vectors_ND[rows], query_D, k, self._lengths_N[rows])
+            return rows[found], scores
+        return top_of(self._cosines(query_D), self._vectors_ND, query_D, k, rows)
+
+    def _products(self, queries: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """The cosines (N,) of each query to all rows."""
+        cosines_QN = np.stack(queries) @ self._vectors_ND.T
+        cosines_QN /= self._lengths_N
+        return list(cosines_QN)
 
     def with_vector(self, where: str | None) -> str:
         """A filter that also leaves out the items that have no vector in this column."""

@@ -15,6 +15,7 @@ from vector_universe.data.images import ImageError, ImageSource
 from vector_universe.errors import UserError
 from vector_universe.index.search.approximate import Effort
 from vector_universe.index.search.filters import Filter
+from vector_universe.index.search.region import Polygon, check_polygon
 from vector_universe.index.table.rows import VectorColumn
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Query:
         like: what is wanted: the mean of these parts' unit vectors, by their weights.
         without: what is not: see `rank_with_unwanted`.
         filters: only items that all of these keep.
+        region: only items whose place on the map lies inside this polygon, by the even-odd rule; () is everywhere.
         burnt_in: only items in whose burnt-in text all these words stand, in any order, whole and whatever their case.
         hybrid: rank by the words of titles and texts as well (see `fuse_rankings`); needs a text.
         against: which vectors of the items are compared; None: those the universe was built to be searched by.
@@ -80,7 +82,7 @@ class Query:
         offset: how many better ones to pass over; offset + k is at most 100,000.
         effort: how hard an approximate index looks; "exact" compares every vector.
 
-    With `filters` or `burnt_in` alone it is a listing: what they keep, in the table's order, without scores.
+    With `filters`, `region` or `burnt_in` alone it is a listing: what they keep, in the table's order, without scores.
     """
 
     like: tuple[Part, ...] = ()
@@ -93,13 +95,14 @@ class Query:
     k: int = 9
     offset: int = 0
     effort: Effort = "balanced"
+    region: Polygon = ()
 
     @classmethod
     def of(cls, text: str | None = None, image: ImageSource | Image.Image | None = None, item: str | None = None,
            without: str | Sequence[str] = (), *, vector: Sequence[float] | NDArray[np.floating[Any]] | None = None,
            filters: Sequence[Filter] = (), burnt_in: str | None = None, hybrid: bool = False,
            against: VectorColumn | None = None, distinct: bool = False, k: int = 9, offset: int = 0,
-           effort: Effort = "balanced") -> Query:
+           effort: Effort = "balanced", region: Polygon = ()) -> Query:
         """A query by a text, an image, an item, a vector, or several of them at equal weights; `without` are texts."""
         numbers = None if vector is None else tuple(np.asarray(vector, np.float64).ravel().tolist())
         like = (*([Part(text=text)] if text is not None else []), *([Part(image=image)] if image is not None else []),
@@ -107,7 +110,7 @@ class Query:
                 *([Part(vector=numbers)] if numbers is not None else []))
         texts = (without,) if isinstance(without, str) else tuple(without)
         return cls(like, tuple(Part(text=unwanted) for unwanted in texts), tuple(filters), burnt_in, hybrid, against,
-                   distinct, k, offset, effort)
+                   distinct, k, offset, effort, tuple(region))
 
     @property
     def wanted(self) -> tuple[Part, ...]:
@@ -155,8 +158,10 @@ class Query:
             part.check()
         if not self.wanted and self.unwanted:
             raise UserError("the query says only what it is without: say what to look for too")
-        if not self.wanted and not self.filters and self.burnt_in is None:
+        if not self.wanted and not self.filters and not self.region and self.burnt_in is None:
             raise UserError("nothing to search for: give a text, an image, an item, or a filter")
+        if self.region:
+            check_polygon(self.region)
         if self.hybrid and not self.words:
             raise UserError("a hybrid search looks for words too: give a text")
         if self.k < 1:
@@ -205,7 +210,7 @@ def embed_query(model: DualEncoder | None, kind: VectorColumn, dimension: int, q
             parts that cancel each other out.
     """
     wanted, unwanted = query.wanted, query.unwanted
-    vectors = _vectors([*wanted, *unwanted], model, dimension, vector_of)
+    vectors = part_vectors([*wanted, *unwanted], model, dimension, vector_of)
     ours = vectors[:len(wanted)]
     if kind == "fused" and _is_text_and_image(wanted):
         assert model is not None
@@ -228,9 +233,13 @@ def _is_text_and_image(wanted: Sequence[Part]) -> bool:
             and sum(part.image is not None for part in wanted) == 1 and wanted[0].weight == wanted[1].weight)
 
 
-def _vectors(parts: Sequence[Part], model: DualEncoder | None, dimension: int,
-             vector_of: Callable[[str], NDArray[np.floating[Any]]]) -> list[NDArray[np.float32]]:
-    """The unit vectors (D,) of parts; all texts go through the model together, and all images."""
+def part_vectors(parts: Sequence[Part], model: DualEncoder | None, dimension: int,
+                 vector_of: Callable[[str], NDArray[np.floating[Any]]]) -> list[NDArray[np.float32]]:
+    """The unit vectors (D,) of parts; all texts go through the model together, and all images.
+
+    Raises:
+        UserError: an unreadable image, an unknown item, or a vector of another width, zero, NaN or infinite.
+    """
     texts = [part.text for part in parts if part.text is not None]
     images = [part.image for part in parts if part.image is not None]
     texts_TD = iter(model.embed_texts(texts) if texts and model is not None else ())

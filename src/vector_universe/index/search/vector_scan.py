@@ -22,7 +22,8 @@ _ROUNDING = 1e-5  # float32 cosines err by less; rows that close to the cut are 
 
 
 def exact_nearest(table: Table, column: str, queries_QD: NDArray[np.floating], k: int,
-                  where: str | None = None) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+                  where: str | None = None,
+                  among: NDArray[np.int64] | None = None) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """For each query the `k` rows of highest cosine, by one pass over the column in O(Q·k) memory.
 
     The stored sums are not compared: that would take longer than the pass itself.
@@ -33,6 +34,7 @@ def exact_nearest(table: Table, column: str, queries_QD: NDArray[np.floating], k
         queries_QD: (Q, D), of any length but zero.
         k: at least 1; fewer are returned where fewer rows have a vector.
         where: only rows for which this SQL is true.
+        among: only these row ids, ascending.
 
     Returns:
         For each query the row ids and float64 cosines in [-1, 1], best first, equal scores by row id.
@@ -44,10 +46,31 @@ def exact_nearest(table: Table, column: str, queries_QD: NDArray[np.floating], k
     units_DQ = unit(queries_QD).astype(np.float32).T
     with damage_named(f"the vectors in the column {column!r}"):
         for row_ids_B, vectors_BD in _scan(table, column, where):
+            if among is not None:
+                wanted_B = np.isin(row_ids_B, among, assume_unique=True)
+                row_ids_B, vectors_BD = row_ids_B[wanted_B], vectors_BD[wanted_B]
             rough_BQ = vectors_BD @ units_DQ / np.linalg.norm(vectors_BD, axis=1, keepdims=True)
             for best, rough_B in zip(bests, np.ascontiguousarray(rough_BQ.T), strict=True):
                 best.add(row_ids_B, vectors_BD, rough_B)
     return [(best.row_ids, best.scores) for best in bests]
+
+
+def all_cosines(table: Table, column: str,
+                query_D: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Row ids, ascending, and float32 cosines of all rows that have a vector, by one pass over the column.
+
+    Raises:
+        UserError: the table is damaged.
+    """
+    unit_D = unit(query_D).astype(np.float32)
+    row_ids, found = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    with damage_named(f"the vectors in the column {column!r}"):
+        for row_ids_B, vectors_BD in _scan(table, column, None):
+            row_ids.append(row_ids_B)
+            found.append(vectors_BD @ unit_D / np.linalg.norm(vectors_BD, axis=1))
+    row_ids_N, found_N = np.concatenate(row_ids), np.concatenate(found)
+    order_N = np.argsort(row_ids_N)
+    return row_ids_N[order_N], np.clip(found_N[order_N], -1, 1)
 
 
 def best_first(row_ids_N: NDArray[np.int64], vectors_ND: NDArray[np.floating], query_D: NDArray[np.float64],

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from vector_universe.errors import UserError
+from vector_universe.errors import StorageError, UserError
 
 if TYPE_CHECKING:
     from lancedb.db import DBConnection
@@ -118,6 +118,18 @@ class Place:
             except NotADirectoryError:
                 return []
         return sorted(info.base_name for info in found)
+
+    def stamps(self) -> tuple[tuple[str, int, int], ...]:
+        """Name, bytes and time of change (ns) of each file directly in this place; empty where there is no place."""
+        from pyarrow import fs
+
+        with _explained(self.uri):
+            try:
+                found = self._files.get_file_info(fs.FileSelector(self._inside(), allow_not_found=True))
+            except NotADirectoryError:
+                return ()
+        return tuple(sorted((info.base_name, info.size, info.mtime_ns) for info in found
+                            if info.type == fs.FileType.File))
 
     def size(self, name: str) -> int | None:
         """Bytes of a file; None where there is none."""
@@ -237,5 +249,5 @@ def _explained(uri: str) -> Iterator[None]:
     except OSError as error:
         if uri.startswith(SCHEME):
             reason = (str(error).splitlines() or ["no answer"])[0][:300]
-            raise UserError(f"{uri} cannot be reached: {reason}") from error
+            raise StorageError(f"{uri} cannot be reached: {reason}") from error
         raise

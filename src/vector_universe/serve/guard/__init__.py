@@ -1,0 +1,1 @@
+"""Who is let in, how much of a request, and how many at once."""

@@ -1,0 +1,1 @@
+"""The parts of an archive that opens without a server."""
