@@ -34,7 +34,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: setup
+bench: page
 	$(BIN)/python -m benchmarks.losses $(ARGS)
 	$(BIN)/python -m benchmarks.collapse $(ARGS)
 	$(BIN)/python -m benchmarks.demo $(ARGS)
@@ -45,7 +45,9 @@ bench: setup
 	$(BIN)/python -m benchmarks.fusion $(ARGS)
 	$(BIN)/python -m benchmarks.incremental $(ARGS)
 	$(BIN)/python -m benchmarks.objectives $(ARGS)
+	$(BIN)/python -m benchmarks.page $(ARGS)
 	$(BIN)/python -m benchmarks.search $(ARGS)
+	$(BIN)/python -m benchmarks.serving $(ARGS)
 	$(BIN)/python -m benchmarks.training $(ARGS)
 
 clean:
