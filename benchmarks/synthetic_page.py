@@ -6,7 +6,7 @@ import json
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -132,7 +132,8 @@ def served(universe: SyntheticUniverse) -> Iterator[str]:
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Content-Security-Policy", "default-src 'self'; img-src 'self' blob: data:")
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(BrokenPipeError, ConnectionResetError):  # the page has gone elsewhere
+                self.wfile.write(body)
 
         def log_message(self, *args: object) -> None:
             pass

@@ -265,6 +265,8 @@ def test_two_maps_share_a_camera_and_point_at_the_same_item(page, made_up) -> No
     page.get_by_test_id("morph").click()
     expect(page.get_by_test_id("compare-way").locator("input")).to_have_value("1")
     page.get_by_test_id("colouring").select_option("moved")
+    expect(page.get_by_test_id("ramp")).to_be_hidden()  # two maps need the room
+    page.get_by_test_id("legend").get_by_role("button").click()
     expect(page.get_by_test_id("ramp")).to_be_visible()
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from tests.pictures import write_shapes
 from tests.train_in_processes import CONFIGS
 
-QUICK = ("info_nce", "fusion")
+QUICK = ("info_nce",)
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS]
 COMMANDS = {"1": [sys.executable, "-m"],
             "2": [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",

@@ -181,6 +181,7 @@ def test_in_a_thread_of_its_own(folder):
     assert len(watched.ids()) == 7
 
 
+@pytest.mark.slow
 def test_a_universe_in_a_bucket(tmp_path, monkeypatch):
     moto = pytest.importorskip("moto.server", reason="the server of buckets comes with the extra 'dev'")
     import boto3

@@ -53,7 +53,7 @@ def content(folder):
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("told", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_request_in_flight_is_answered_before_the_end(folder, tmp_path, told):
     with in_process(folder, tmp_path / "out") as served, connected(served.address), \
             httpx.Client(base_url=served.address) as idle:
@@ -68,6 +68,7 @@ def test_a_request_in_flight_is_answered_before_the_end(folder, tmp_path, told):
     assert "ERROR" not in said
 
 
+@pytest.mark.slow
 def test_a_request_that_takes_too_long_is_answered_503(folder, tmp_path):
     with in_process(folder, tmp_path / "out", model_seconds=30) as served:
         asking = Asking(served.address)
@@ -82,6 +83,7 @@ def test_a_request_that_takes_too_long_is_answered_503(folder, tmp_path):
         assert "Traceback" not in served.said()
 
 
+@pytest.mark.slow
 def test_the_second_ctrl_c_ends_at_once(folder, tmp_path):
     with in_process(folder, tmp_path / "out", model_seconds=30) as served:
         asking = Asking(served.address)
@@ -94,6 +96,7 @@ def test_the_second_ctrl_c_ends_at_once(folder, tmp_path):
         assert asking.ended().error is not None
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_leaves_the_universe_as_it_was(folder, tmp_path):
     before = content(folder)
     with in_process(folder, tmp_path / "out") as served:
@@ -117,6 +120,7 @@ def test_others_come_in_with_the_token_alone(folder, tmp_path, monkeypatch):
     assert "plain HTTP can be read on its way" in said
 
 
+@pytest.mark.slow
 def test_a_token_that_was_given_is_not_printed(folder, tmp_path):
     with in_process(folder, tmp_path / "out", token="correct-horse-battery") as served:
         bearer = {"authorization": "Bearer correct-horse-battery"}

@@ -202,6 +202,7 @@ def test_a_failure_on_the_way_leaves_the_old_file(universe_path, static, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["out.zip"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is of POSIX")
 def test_a_kill_in_the_middle_leaves_no_half_file(universe_path, static, tmp_path):
     code = f"""
@@ -272,7 +273,8 @@ def shared(page, unpacked):
     """The shared page in a browser; it asks for nothing outside its folder and complains of nothing."""
     asked, complaints = [], []
     page.on("request", lambda request: asked.append(request.url))
-    page.on("requestfailed", lambda request: complaints.append(request.url))
+    page.on("requestfailed", lambda request: complaints.append(request.url)
+            if request.failure != "net::ERR_ABORTED" else None)  # the test itself went elsewhere meanwhile
     page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
     page.goto((unpacked / "index.html").as_uri())
     page.wait_for_selector(READY)

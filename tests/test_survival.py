@@ -94,6 +94,7 @@ def wait_for_step(process, out, step):
     raise AssertionError(f"step {step} never came: {process.communicate()}")
 
 
+@pytest.mark.slow
 def test_kill_9_in_mid_run_changes_nothing(folder, undisturbed, tmp_path):
     out = tmp_path / "run"
     process = started(folder, out, slow=0.05)

@@ -108,6 +108,7 @@ def test_damage_of_a_table_is_named_or_does_not_matter(pristine, tmp_path):
     assert wrong_answers(pristine, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_damage_of_an_indexed_table_is_named_or_does_not_matter(indexed, tmp_path, monkeypatch):
     for module in (finishing, neighbours):
         monkeypatch.setattr(module, "EXACT_UP_TO", 100)

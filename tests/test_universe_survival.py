@@ -123,6 +123,7 @@ def test_killed_in_a_delete(plant, data, out, tmp_path):
     check_equal(out, tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 def test_killed_while_the_vector_index_is_built(out, tmp_path, monkeypatch):
     data = Folder(tmp_path / "data", range(MANY))
     assert finished(Run(data.path, str(tmp_path / "undisturbed"), exact_up_to=100)) == 0
