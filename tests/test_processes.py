@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from tests.pictures import write_shapes
 from tests.train_in_processes import CONFIGS
 
-QUICK = ("info_nce",)
-NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS]
+pytestmark = pytest.mark.slow  # `losses/test_sharded.py` holds the losses themselves in quick tests
+NAMES = list(CONFIGS)
 COMMANDS = {"1": [sys.executable, "-m"],
             "2": [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
                   "--rdzv-endpoint", "localhost:0", "-m"]}
@@ -22,16 +22,15 @@ COMMANDS = {"1": [sys.executable, "-m"],
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Called with a name: the folders of its runs by one process and by two, trained together with others like it."""
+    """Called with a name: the folders of its runs by one process and by two; all are trained at once."""
     place = tmp_path_factory.mktemp("processes")
     write_shapes(place / "shapes")
 
     def runs(name):
         if not (place / "1" / name).exists():
-            group = [other for other in CONFIGS if (other in QUICK) == (name in QUICK)]
             for size, command in COMMANDS.items():
                 done = subprocess.run([*command, "tests.train_in_processes", str(place / "shapes"), str(place / size),
-                                       *group], capture_output=True, text=True, timeout=400, check=False)
+                                       *CONFIGS], capture_output=True, text=True, timeout=400, check=False)
                 assert done.returncode == 0, done.stderr[-3000:]
         return [place / size / name for size in COMMANDS]
 

@@ -136,6 +136,7 @@ def test_a_signal_finishes_the_step_saves_and_leaves(folder, undisturbed, tmp_pa
     check_equal(out, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_and_the_last_checkpoint_stays(folder, undisturbed, tmp_path):
     """The system refuses to let a file grow past a size, which to a program looks like a disk without room."""
     out = tmp_path / "run"
