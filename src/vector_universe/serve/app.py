@@ -28,17 +28,17 @@ from vector_universe.serve.guard.admission import MOST, Admission
 from vector_universe.serve.guard.middleware import BODY_SECONDS, SECURITY_HEADERS, BodyCap, SameOrigin, SecurityHeaders
 from vector_universe.serve.metrics import MEDIA_TYPE, Counted, Metrics
 from vector_universe.serve.served.compare import compare
-from vector_universe.serve.served.snapshot import HELD, Served, Snapshot
+from vector_universe.serve.served.snapshot import Served, Snapshot, open_to_stay
+from vector_universe.serve.sharing.page import STATIC
 
 logger = logging.getLogger(__name__)
 _OTHERS = 32  # threads beyond those that may wait for the model: for maps, items, thumbnails
-_STATIC = Path(__file__).parent / "static"
 _NO_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Vector Universe</title>
 <h1>The page is not built yet</h1><p>Run <code>make page</code> and reload. The API works:
 <a href="/api/info">/api/info</a>, <a href="/openapi.json">/openapi.json</a>.</p></html>"""
 
 
-def create_app(universe: str | Path | Universe, static: Path = _STATIC, access: Access = OPEN,
+def create_app(universe: str | Path | Universe, static: Path = STATIC, access: Access = OPEN,
                body_seconds: float = BODY_SECONDS, compare_with: str | Path | Universe | None = None) -> FastAPI:
     """The application that serves one universe; by itself it answers only to requests that name this machine.
 
@@ -80,7 +80,7 @@ def create_app(universe: str | Path | Universe, static: Path = _STATIC, access: 
 
 
 def _opened(universe: str | Path | Universe) -> Universe:
-    return universe if isinstance(universe, Universe) else Universe.open(universe, held=HELD)
+    return universe if isinstance(universe, Universe) else open_to_stay(universe)
 
 
 @asynccontextmanager

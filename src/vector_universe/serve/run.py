@@ -65,8 +65,9 @@ def serve(path: str | Path, port: int = 8765, host: str = "127.0.0.1", token: st
         states = {side: index_state(Place(place)) for side, place in followed.items()}
         app = create_app(path, access=access, body_seconds=patience.body_seconds, compare_with=compare)
         served = app.state.served
-        server = Server(uvicorn.Config(app, **settings(patience)))
-        listener.listen(settings(patience)["backlog"])
+        options = settings(patience)
+        server = Server(uvicorn.Config(app, **options))
+        listener.listen(options["backlog"])
         address = f"http://{_shown(host, listener)}:{listener.getsockname()[1]}"
         made_up = f"/?token={quote(access.token or '')}" if access.token != token else ""
         print(f"serving {path} at {address}{made_up} (Ctrl-C stops)", flush=True)

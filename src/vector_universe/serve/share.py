@@ -21,7 +21,6 @@ from vector_universe.index import Universe
 from vector_universe.index.search.filters import kind_of
 from vector_universe.index.table.rows import SAID
 from vector_universe.progress import StageProgress, counter, silent
-from vector_universe.serve.api.map_data import map_bytes
 from vector_universe.serve.served.snapshot import Snapshot
 from vector_universe.serve.sharing.neighbours import nearest_of_all
 from vector_universe.serve.sharing.page import STATIC, page_files
@@ -116,7 +115,7 @@ def _add_universe(archive: zipfile.ZipFile, snapshot: Snapshot) -> None:
     # Only words and neighbours are left to ask for, and the data's own columns to filter by.
     info |= {"calibrated": False, "recall": None, "remark": None, "other": None,
              "columns": [column for column in info["columns"] if column in own]}
-    content = {"info": info, "map": base64.b64encode(map_bytes(snapshot)).decode(), "chunk": CHUNK,
+    content = {"info": info, "map": base64.b64encode(snapshot.map).decode(), "chunk": CHUNK,
                "neighbours": NEIGHBOURS, "metadata": own}
     _add(archive, "data/universe.js", f"window.SHARED_UNIVERSE = {_json(content)};\n".encode())
 

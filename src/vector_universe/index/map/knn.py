@@ -26,14 +26,21 @@ def nearest_rows(queries_MD: NDArray[np.float32], vectors_ND: NDArray[np.float32
     Returns:
         Cosines (M, min(k, N)) float32 and row numbers (M, min(k, N)).
     """
+    if len(vectors_ND) <= EXACT_UP_TO:
+        return exactly_nearest_rows(queries_MD, vectors_ND, k)
+    return _by_lists(np.ascontiguousarray(queries_MD, dtype=np.float32),
+                     np.ascontiguousarray(vectors_ND, dtype=np.float32), min(k, len(vectors_ND)))
+
+
+def exactly_nearest_rows(queries_MD: NDArray[np.float32], vectors_ND: NDArray[np.float32],
+                         k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """As `nearest_rows`, with every query compared with every vector, however many there are."""
     import faiss
 
-    k = min(k, len(vectors_ND))
-    queries_MD = np.ascontiguousarray(queries_MD, dtype=np.float32)
-    vectors_ND = np.ascontiguousarray(vectors_ND, dtype=np.float32)
-    if len(vectors_ND) <= EXACT_UP_TO:
-        return faiss.knn(queries_MD, vectors_ND, k, metric=faiss.METRIC_INNER_PRODUCT)  # type: ignore[no-any-return]
-    return _by_lists(queries_MD, vectors_ND, k)
+    cosines_Mk, rows_Mk = faiss.knn(
+        np.ascontiguousarray(queries_MD, dtype=np.float32), np.ascontiguousarray(vectors_ND, dtype=np.float32),
+        min(k, len(vectors_ND)), metric=faiss.METRIC_INNER_PRODUCT)
+    return cosines_Mk, rows_Mk
 
 
 def _by_lists(queries_MD: NDArray[np.float32], vectors_ND: NDArray[np.float32],

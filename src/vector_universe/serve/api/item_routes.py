@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
 
@@ -63,12 +61,6 @@ def row_of(snapshot: Snapshot, id: str) -> int:
     if row is None:
         raise HTTPException(404, "no such item")
     return row
-
-
-def item_answers(snapshot: Snapshot, rows: Iterable[int], hits: Iterable[Hit]) -> list[ItemAnswer]:
-    """Items in short."""
-    return [ItemAnswer(row=int(row), id=hit.id, title=hit.title, labels=hit.labels)
-            for row, hit in zip(np.asarray(list(rows)).tolist(), hits, strict=True)]
 
 
 def plain_metadata(hit: Hit) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from vector_universe.errors import UserError
 from vector_universe.index import AnyOf, Compare, HasLabel, Not, OneOf, Query
 from vector_universe.index import Part as QueryPart
 from vector_universe.index.search.filters import Filter, Operator
+from vector_universe.index.search.query import MAX_REACH
 from vector_universe.index.search.region import MAX_CORNERS
 
 MAX_TEXT = 10_000  # characters
 MAX_PARTS = 16
 MAX_MATCHES = 200
-MAX_OFFSET = 100_000 - MAX_MATCHES
+MAX_OFFSET = MAX_REACH - MAX_MATCHES
 MAX_DIMENSIONS = 16_384
 MAX_VALUES = 1_000
 MAX_LABELS = 200

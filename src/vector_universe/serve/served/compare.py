@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vector_universe.errors import UserError
 from vector_universe.index import Matches, Query
+from vector_universe.index.map.knn import exactly_nearest_rows
 from vector_universe.serve.served.align import Alignment
 from vector_universe.serve.served.snapshot import NO_TOPIC, Served, Snapshot
 
@@ -172,9 +173,7 @@ def put(served: Served, renewed: Snapshot, side: Side) -> None:
 
 def _nearest_places(snapshot: Snapshot, rows: NDArray[np.int64], asking: NDArray[np.int64]) -> NDArray[np.int64]:
     """Of each asking place in `rows`, the places of its 10 nearest (A, ≤ 10), without itself; equal ones by place."""
-    import faiss
-
     units_MD = snapshot.universe.stored_vectors(snapshot.row_ids_N[rows])
-    found = faiss.knn(units_MD[asking], units_MD, min(_NEAREST + 1, len(rows)), metric=faiss.METRIC_INNER_PRODUCT)[1]
+    _, found = exactly_nearest_rows(units_MD[asking], units_MD, _NEAREST + 1)
     kept = min(_NEAREST, len(rows) - 1)
     return np.stack([one[one != place][:kept] for one, place in zip(found, asking, strict=True)])

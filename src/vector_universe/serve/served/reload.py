@@ -7,7 +7,6 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 from vector_universe.errors import UserError
-from vector_universe.index import Universe
 from vector_universe.index.table import generation as generations
 from vector_universe.index.table.item_table import commits
 from vector_universe.index.table.notes import FOLDER
@@ -15,7 +14,7 @@ from vector_universe.index.table.place import Place
 from vector_universe.serve.served.batching import Observer, unobserved
 from vector_universe.serve.served.compare import Side, put, side_of
 from vector_universe.serve.served.device import warm_up
-from vector_universe.serve.served.snapshot import HELD, Served, Snapshot
+from vector_universe.serve.served.snapshot import Served, Snapshot, open_to_stay
 
 SECONDS, SECONDS_IN_BUCKET = 2.0, 20.0  # between two looks
 _SETTLED_WITHIN = 60.0  # seconds; an index that is being written to all the time is read all the same
@@ -110,7 +109,7 @@ class Reloader:
         facts = None if in_use is None else generations.read(self._place, in_use)
         is_same_model = facts is not None and (facts.model_fingerprint, facts.model_files) == (
             old.generation.model_fingerprint, old.generation.model_files)
-        universe = Universe.open(self._place.uri, old.loaded_model if is_same_model else None, held=HELD)
+        universe = open_to_stay(self._place.uri, old.loaded_model if is_same_model else None)
         snapshot = Snapshot.of(universe, self._observe)
         if not is_same_model:
             warm_up(universe)

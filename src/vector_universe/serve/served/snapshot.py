@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from vector_universe.serve.served.device import on_best_device
 
 if TYPE_CHECKING:
     from vector_universe.index.map.topics import Topics
+    from vector_universe.models import DualEncoder
     from vector_universe.serve.served.compare import OtherSide
 
 HELD = 250_000  # vectors, in memory and compared exactly: half a gigabyte at 512 dimensions
@@ -66,15 +68,13 @@ class Snapshot:
         """Read what is held in memory, and let the universe's model embed for several requests at once.
 
         Args:
-            universe: open; `HELD` says how many of its vectors a server that stays holds.
+            universe: open; a server that stays opens it by `open_to_stay`.
             observe: told of every run of the model.
 
         Raises:
             UserError: the universe is damaged.
         """
         universe.use_model_by(lambda model: BatchedModel.around(on_best_device(model), observe))
-        if len(universe) <= HELD:
-            universe.hold_words()
         rows = universe.table.scan(["id", "title", "x", "y", "topic", "labels"], row_ids=True)
         topic_N = pc.fill_null(rows["topic"], -1).to_numpy()
         names, counts, starts, labels = _labels(rows["labels"].combine_chunks())
@@ -135,6 +135,22 @@ class Snapshot:
     def topics(self) -> Topics | None:
         """The regions of the map and their names."""
         return self.universe.topics
+
+
+def open_to_stay(path: str | Path, model: DualEncoder | None = None) -> Universe:
+    """Open a universe for a server: what it is asked again and again, vectors and words, lies in memory.
+
+    Args:
+        path: its folder, or s3://bucket/folder.
+        model: as of `Universe.open`.
+
+    Raises:
+        UserError: as `Universe.open`.
+    """
+    universe = Universe.open(path, model, held=HELD)
+    if len(universe) <= HELD:
+        universe.hold_words()
+    return universe
 
 
 class Served:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vector_universe.index.map.knn import nearest_rows
+from vector_universe.index.map.knn import exactly_nearest_rows, nearest_rows
 from vector_universe.index.search.neighbours import EXACT_UP_TO, unit
 from vector_universe.index.search.vector_scan import cosines
 from vector_universe.progress import StageProgress, counter
@@ -42,7 +42,8 @@ def nearest_of_all(vectors_ND: NDArray[np.floating], k: int,
     near_MW = None if exact else nearest_rows(units_MD, units_MD, wanted)[1]
     for start in range(0, len(there), _BLOCK):
         block_BD = units_MD[start:start + _BLOCK]
-        near_BW = _compared(block_BD, units_MD, wanted) if near_MW is None else near_MW[start:start + _BLOCK]
+        near_BW = (exactly_nearest_rows(block_BD, units_MD, wanted)[1] if near_MW is None
+                   else near_MW[start:start + _BLOCK])
         for place, candidates_W in enumerate(near_BW, start):
             others = np.sort(candidates_W[candidates_W != place])
             scores = cosines(units_MD[others], units_MD[place].astype(np.float64))
@@ -51,11 +52,3 @@ def nearest_of_all(vectors_ND: NDArray[np.floating], k: int,
             cosines_Nk[there[place], :len(best)] = scores[best]
         advance(len(block_BD))
     return rows_Nk, cosines_Nk
-
-
-def _compared(block_BD: NDArray[np.float32], units_MD: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """For each row of the block, `count` of the rows nearest to it; compared with every one."""
-    import faiss
-
-    found: NDArray[np.int64] = faiss.knn(block_BD, units_MD, count, metric=faiss.METRIC_INNER_PRODUCT)[1]
-    return found
