@@ -79,6 +79,24 @@ def info_nce(images: Tensor, texts: Tensor, t: Tensor, image_targets: Tensor, te
     return (from_images.mean() + from_texts.mean()) / 2
 
 
+def weighted_info_nce(images: Tensor, texts: Tensor, t: Tensor, image_weights: Sequence[float],
+                      text_weights: Sequence[float], same: Callable[[int, int], bool]) -> Tensor:
+    """Both means, every sum written out: row i counts for weight i wherever it stands."""
+    def direction(ours: Tensor, theirs: Tensor, own: Sequence[float], other: Sequence[float],
+                  right: Callable[[int, int], bool]) -> Tensor:
+        total = torch.zeros((), dtype=torch.float64)
+        for i in range(len(ours)):
+            logits = [ours[i] @ theirs[j] * t.exp() for j in range(len(theirs))]
+            everyone = torch.stack([math.log(other[j]) + logits[j] for j in range(len(theirs))]).logsumexp(0)
+            partners = [j for j in range(len(theirs)) if right(i, j)]
+            target = sum(other[j] * logits[j] for j in partners) / sum(other[j] for j in partners)
+            total = total + own[i] * (everyone - target)
+        return total / sum(own)
+
+    return (direction(images, texts, image_weights, text_weights, same)
+            + direction(texts, images, text_weights, image_weights, lambda j, i: same(i, j))) / 2
+
+
 def sigmoid(images: Tensor, texts: Tensor, t: Tensor, b: Tensor, positive: Callable[[int, int], bool]) -> Tensor:
     """Equation 1 of Zhai et al. 2023, pair by pair."""
     total = torch.zeros((), dtype=torch.float64)

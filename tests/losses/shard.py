@@ -40,6 +40,10 @@ def losses(batch: dict, process_group: object, mine: slice) -> dict:
     answer("info_nce_options", lambda i, t, s, more_i, more_t: InfoNCE(soft_share=0.3, **plain)(
         i, t, s, groups, groups, labels, false_negatives_K2=batch["false_negatives"], extra_images_KD=more_i,
         extra_texts_KD=more_t), [*share("images", "texts"), scalar(2.6), *share("more_images", "more_texts")])
+    answer("info_nce_weights", lambda i, t, s, more_i: InfoNCE(**plain)(
+        i, t, s, groups, groups, extra_images_KD=more_i, image_weights_N=batch["weights"][mine],
+        text_weights_M=batch["weights"].flip(0)[mine]), [*share("images", "texts"), scalar(2.6),
+                                                         *share("more_images")])
     answer("sigmoid", Sigmoid(**plain), [*share("images", "texts"), scalar(2.3), scalar(-5.0)])
     answer("sigmoid_groups", lambda *given: Sigmoid(**plain)(*given, groups, groups),
            [*share("images", "texts"), scalar(2.3), scalar(-5.0)])

@@ -12,8 +12,8 @@ import torch
 from tests.losses.references import unit_rows
 from tests.losses.shard import VOCABULARY, losses
 
-CASES = ["info_nce", "info_nce_opposite", "info_nce_options", "sigmoid", "sigmoid_groups", "mean", "log_sum_exp",
-         "spectral"]
+CASES = ["info_nce", "info_nce_opposite", "info_nce_options", "info_nce_weights", "sigmoid", "sigmoid_groups", "mean",
+         "log_sum_exp", "spectral"]
 ROWS = 24
 
 
@@ -23,6 +23,7 @@ def whole_batch():
     batch = {name: unit_rows(ROWS, 16, seed).detach() for seed, name in enumerate(names)}
     groups = [draw.randrange(10) for _ in range(ROWS)]
     pairs = [(draw.randrange(ROWS), draw.randrange(ROWS)) for _ in range(40)]
+    batch["weights"] = torch.tensor([draw.choice([0.05, 0.5, 1.0, 3.0]) for _ in range(ROWS)])
     return batch | {"opposites": -batch["images"][:1].expand(ROWS, -1), "groups": torch.tensor(groups),
                     "labels": [draw.sample(range(VOCABULARY), draw.randint(0, 3)) for _ in range(ROWS)],
                     "false_negatives": torch.tensor([(i, j) for i, j in pairs if groups[i] != groups[j]])}

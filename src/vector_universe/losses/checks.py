@@ -68,3 +68,21 @@ def check_scalar(name: str, value: Tensor) -> None:
         raise ValueError(f"{name} must be a single number: its shape is {tuple(value.shape)}")
     if not torch.isfinite(value).all():
         raise FloatingPointError(f"{name} is {value.item()}")
+
+
+def check_weights(name: str, weights_N: Tensor | None, rows_ND: Tensor) -> None:
+    """One positive, finite weight a row.
+
+    Raises:
+        ValueError: naming the argument, or its row that is not positive.
+    """
+    if weights_N is None:
+        return
+    if weights_N.shape != rows_ND.shape[:1] or not weights_N.is_floating_point() or weights_N.device != rows_ND.device:
+        raise ValueError(f"{name} must hold {len(rows_ND)} floats on {rows_ND.device}: it is {weights_N.dtype} "
+                         f"{tuple(weights_N.shape)} on {weights_N.device}")
+    wrong_N = ~((weights_N > 0) & torch.isfinite(weights_N))
+    if wrong_N.any():
+        row = int(wrong_N.nonzero()[0])
+        raise ValueError(f"row {row} of {name} is {weights_N[row].item():g}: weights must be positive; leave out a row "
+                         "that should not count")

@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.distributed import ProcessGroup
 
 from vector_universe.losses.base import LossOutput, Objective
-from vector_universe.losses.checks import check_embeddings, check_groups, check_scalar
+from vector_universe.losses.checks import check_embeddings, check_groups, check_scalar, check_weights
 from vector_universe.losses.label_sets import LabelSets
-from vector_universe.losses.log_sum_exp import pairwise_log_sum_exp
 from vector_universe.losses.ring import Ring
 from vector_universe.losses.targets import group_sets, mean_of_sharers
+from vector_universe.losses.weights import weighted_log_sum_exp
 
 
 class InfoNCE(Objective):
@@ -24,6 +24,13 @@ class InfoNCE(Objective):
     Khosla et al. 2020), or, with labels, a mix of that with the texts that share labels with it, weighted by what the
     labels say. A batch without knowledge costs ln B. Computed in one pass over tiles, without a B x B matrix: 8·B²·D
     operations a step where two dense products take 12, and O(B·D) memory (see `log_sum_exp`).
+
+    A row may count for more or less than one: with weights w of the images and v of the texts, the loss is what it
+    would be if image i stood there w_i times and text j v_j times,
+
+        Σ_i w_i [log Σ_j v_j exp(logit_ij) - Σ_j q_ij logit_ij] / Σ_i w_i,   q_ij in proportion to v_j,
+
+    and the same over columns. So contrastive(real ∪ λ·generated) gives generated rows the weight λ.
 
     Args:
         soft_share: share of the target that is given to texts with common labels, from 0 (off) to below 1.
@@ -54,7 +61,8 @@ class InfoNCE(Objective):
     def forward(self, images_ND: Tensor, texts_MD: Tensor, logit_scale: Tensor, image_groups_N: Tensor | None = None,
                 text_groups_M: Tensor | None = None, image_labels: LabelSets | None = None,
                 text_labels: LabelSets | None = None, false_negatives_K2: Tensor | None = None,
-                extra_images_KD: Tensor | None = None, extra_texts_KD: Tensor | None = None) -> LossOutput:
+                extra_images_KD: Tensor | None = None, extra_texts_KD: Tensor | None = None,
+                image_weights_N: Tensor | None = None, text_weights_M: Tensor | None = None) -> LossOutput:
         """Compare N images with M texts; without groups N = M and row i of both is a pair.
 
         Args:
@@ -70,6 +78,9 @@ class InfoNCE(Objective):
                 be held against anyone: they are left out of both sums. A soft target keeps its share in them.
             extra_images_KD: further candidates for the texts, for which no text asks.
             extra_texts_KD: further candidates for the images, such as mined hard negatives (`hardest_negatives`).
+            image_weights_N: how often each image counts, as a query and as a candidate; positive, None for 1. A row
+                that should not count is to be left out. In all processes or in none.
+            text_weights_M: the same of the texts. Extra candidates count as 1.
 
         Raises:
             ValueError: an argument of the wrong shape, type or device, rows not of unit length, labels or pairs that
@@ -77,6 +88,8 @@ class InfoNCE(Objective):
         """
         _check(self, images_ND, texts_MD, logit_scale, image_groups_N, text_groups_M, image_labels, text_labels,
                extra_images_KD, extra_texts_KD)
+        check_weights("image_weights_N", image_weights_N, images_ND)
+        check_weights("text_weights_M", text_weights_M, texts_MD)
         ring = Ring(self.process_group)
         for name, rows in (("the number of images", images_ND), ("the number of texts", texts_MD)):
             ring.check_equal(name, len(rows), rows.device)
@@ -84,17 +97,19 @@ class InfoNCE(Objective):
         precise = torch.promote_types(images_ND.dtype, torch.float32)
         images_ND, texts_MD = images_ND.to(precise), texts_MD.to(precise)
         scale = logit_scale.to(precise).exp().squeeze()
+        image_weights_N, text_weights_M = (None if weights is None else weights.to(precise)
+                                           for weights in (image_weights_N, text_weights_M))
 
         right_texts_ND, right_images_MD = texts_MD, images_ND
         groups = None
         if image_groups_N is not None and text_groups_M is not None:
             groups = group_sets(image_groups_N, text_groups_M, ring)
-            right_texts_ND, _ = mean_of_sharers(texts_MD, groups[1], groups[0], None, ring)
-            right_images_MD, _ = mean_of_sharers(images_ND, groups[0], groups[1], None, ring)
+            right_texts_ND, _ = mean_of_sharers(texts_MD, groups[1], groups[0], None, ring, text_weights_M)
+            right_images_MD, _ = mean_of_sharers(images_ND, groups[0], groups[1], None, ring, image_weights_N)
         if self.soft_share and image_labels is not None:
             text_labels = text_labels or image_labels
-            right_texts_ND = self._soften(right_texts_ND, texts_MD, text_labels, image_labels, ring)
-            right_images_MD = self._soften(right_images_MD, images_ND, image_labels, text_labels, ring)
+            right_texts_ND = self._soften(right_texts_ND, texts_MD, text_labels, image_labels, ring, text_weights_M)
+            right_images_MD = self._soften(right_images_MD, images_ND, image_labels, text_labels, ring, image_weights_N)
 
         candidates_ND, candidates_MD = images_ND, texts_MD
         if extra_images_KD is not None:
@@ -105,15 +120,17 @@ class InfoNCE(Objective):
             _check_false_negatives(false_negatives_K2, groups, size, width, ring)
             false_negatives_K2 = torch.stack([_among(false_negatives_K2[:, 0], size, len(candidates_ND)),
                                               _among(false_negatives_K2[:, 1], width, len(candidates_MD))], 1)
-        sums_N, sums_M = pairwise_log_sum_exp(candidates_ND, candidates_MD, scale, false_negatives_K2, self.tile,
-                                              self.tile_dtype, ring)
-        image_to_text = (sums_N[:size] - scale * (images_ND * right_texts_ND).sum(1)).sum() / (size * ring.size)
-        text_to_image = (sums_M[:width] - scale * (texts_MD * right_images_MD).sum(1)).sum() / (width * ring.size)
+        sums_N, sums_M = weighted_log_sum_exp(
+            candidates_ND, candidates_MD, scale, _with_extra(image_weights_N, candidates_ND),
+            _with_extra(text_weights_M, candidates_MD), false_negatives_K2, self.tile, self.tile_dtype, ring)
+        image_to_text = _mean(sums_N[:size] - scale * (images_ND * right_texts_ND).sum(1), image_weights_N, ring)
+        text_to_image = _mean(sums_M[:width] - scale * (texts_MD * right_images_MD).sum(1), text_weights_M, ring)
         return LossOutput.of(image_to_text=ring.total(image_to_text / 2), text_to_image=ring.total(text_to_image / 2))
 
-    def _soften(self, right_ND: Tensor, values_MD: Tensor, theirs: LabelSets, ours: LabelSets, ring: Ring) -> Tensor:
+    def _soften(self, right_ND: Tensor, values_MD: Tensor, theirs: LabelSets, ours: LabelSets, ring: Ring,
+                weights_M: Tensor | None) -> Tensor:
         """Mix in those who share labels; rows that share none keep their own target."""
-        sharers_ND, shared_N = mean_of_sharers(values_MD, theirs, ours, self.label_weights_L, ring)
+        sharers_ND, shared_N = mean_of_sharers(values_MD, theirs, ours, self.label_weights_L, ring, weights_M)
         share_N1 = self.soft_share * shared_N[:, None].to(right_ND.dtype)
         return (1 - share_N1) * right_ND + share_N1 * sharers_ND
 
@@ -121,6 +138,20 @@ class InfoNCE(Objective):
 def _among(indices_K: Tensor, size: int, with_extra: int) -> Tensor:
     """Positions counted over all processes, when each process brings extra rows after its own `size`."""
     return indices_K // size * with_extra + indices_K % size
+
+
+def _with_extra(weights_N: Tensor | None, candidates_ND: Tensor) -> Tensor | None:
+    """The weights of all candidates, of which the extra ones count as 1."""
+    if weights_N is None or len(weights_N) == len(candidates_ND):
+        return weights_N
+    return torch.cat([weights_N, weights_N.new_ones(len(candidates_ND) - len(weights_N))])
+
+
+def _mean(losses_N: Tensor, weights_N: Tensor | None, ring: Ring) -> Tensor:
+    """This process's summand of the weighted mean over all processes."""
+    if weights_N is None:
+        return losses_N.sum() / (len(losses_N) * ring.size)
+    return (weights_N * losses_N).sum() / ring.sum(weights_N.sum())
 
 
 def _check(objective: InfoNCE, images_ND: Tensor, texts_MD: Tensor, logit_scale: Tensor,

@@ -32,8 +32,8 @@ FAITHFUL = math.exp(-55)  # a sum above this loses less than 1e-7 to terms below
 
 
 def pairwise_log_sum_exp(rows_ND: Tensor, columns_MD: Tensor, scale: Tensor, excluded_K2: Tensor | None = None,
-                         tile: int | None = None, tile_dtype: torch.dtype | None = None, ring: Ring | None = None
-                         ) -> tuple[Tensor, Tensor]:
+                         tile: int | None = None, tile_dtype: torch.dtype | None = None, ring: Ring | None = None,
+                         below: float = 0.0) -> tuple[Tensor, Tensor]:
     """`(r_N, c_M)` of the logits scale · rows · columnsᵀ, with gradients for rows, columns and scale.
 
     With a ring of several processes, each brings its own N rows and M columns and receives its own N + M results,
@@ -41,7 +41,7 @@ def pairwise_log_sum_exp(rows_ND: Tensor, columns_MD: Tensor, scale: Tensor, exc
     The gradients for rows and columns are then the whole ones; that for the scale is this process's summand.
 
     Args:
-        rows_ND: unit rows, float32 or float64.
+        rows_ND: unit rows, or others that make no logit above the scale; float32 or float64.
         columns_MD: unit rows of the same width and type.
         scale: positive scalar.
         excluded_K2: (row, column) pairs that are left out of every sum, int64, counted over all processes. A row or
@@ -49,18 +49,20 @@ def pairwise_log_sum_exp(rows_ND: Tensor, columns_MD: Tensor, scale: Tensor, exc
         tile: rows and columns of a tile; None chooses by device.
         tile_dtype: the type that matrix products read; None keeps that of the rows.
         ring: the processes that share the batch; None for this one alone.
+        below: how far a logit may lie below -scale, which it does not where rows are of unit length.
     """
-    return _PairwiseLogSumExp.apply(rows_ND, columns_MD, scale, excluded_K2, tile, tile_dtype, ring or Ring())
+    return _PairwiseLogSumExp.apply(rows_ND, columns_MD, scale, excluded_K2, tile, tile_dtype, ring or Ring(),
+                                      below)
 
 
 class _PairwiseLogSumExp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, rows_ND, columns_MD, scale, excluded_K2, tile, tile_dtype, ring):
+    def forward(ctx, rows_ND, columns_MD, scale, excluded_K2, tile, tile_dtype, ring, below):
         tiles = Tiles(rows_ND, scale, tile, tile_dtype)
         highest = scale.item()
         offset = max(0.0, highest - HEADROOM)
         sums = _with_shared_offset(tiles, columns_MD, excluded_K2, offset, ring)
-        if -highest - offset < SMALLEST and ring.minimum(torch.cat(sums[:2]).min()) < FAITHFUL:
+        if -highest - below - offset < SMALLEST and ring.minimum(torch.cat(sums[:2]).min()) < FAITHFUL:
             offset = None
             sums = _with_running_maximum(tiles, columns_MD, excluded_K2, ring)
         sums_N, sums_M, shifts_N, shifts_M = sums
@@ -96,7 +98,7 @@ class _PairwiseLogSumExp(torch.autograd.Function):
             columns_MD, shares_M, shifts_M, gradient_MD = ring.turn(columns_MD, shares_M, shifts_M, gradient_MD)
         # S = scale · cosine, so the scale's gradient is the sum of dS · cosine.
         gradient_scale = (rows_ND * gradient_ND).sum() if for_rows else (columns_MD * gradient_MD).sum() / scale
-        return (gradient_ND.mul_(scale), gradient_MD, gradient_scale.reshape(scale.shape), *[None] * 4)
+        return (gradient_ND.mul_(scale), gradient_MD, gradient_scale.reshape(scale.shape), *[None] * 5)
 
 
 def _with_shared_offset(tiles: Tiles, columns_MD: Tensor, excluded_K2: Tensor | None, offset: float, ring: Ring

@@ -22,11 +22,11 @@ def inverse_document_frequency(labels: LabelSets) -> Tensor:
     return (labels.size / labels.counts_per_label().clamp(min=1).float()).log()
 
 
-def mean_of_sharers(values_MD: Tensor, theirs: LabelSets, ours: LabelSets, weights_L: Tensor | None, ring: Ring
-                    ) -> tuple[Tensor, Tensor]:
+def mean_of_sharers(values_MD: Tensor, theirs: LabelSets, ours: LabelSets, weights_L: Tensor | None, ring: Ring,
+                    counts_M: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """For each of our N rows the mean of the values of those who share labels with it.
 
-        mean_i = Σ_j o_ij value_j / Σ_j o_ij,   o_ij = Σ_l weight_l [l in ours_i] [l in theirs_j]
+        mean_i = Σ_j o_ij value_j / Σ_j o_ij,   o_ij = Σ_l weight_l [l in ours_i] [l in theirs_j] count_j
 
     Args:
         values_MD: one row for each of `theirs`.
@@ -34,12 +34,17 @@ def mean_of_sharers(values_MD: Tensor, theirs: LabelSets, ours: LabelSets, weigh
         ours: labels of the rows that ask.
         weights_L: weight of each label, not negative; None for 1.
         ring: over whose processes the values are spread.
+        counts_M: how often each value counts; None for once.
 
     Returns:
         (N, D) means, and (N,) whether a row shares anything; where not, its mean is 0.
     """
-    sums_LD = ring.sum(theirs.sum_over_rows(values_MD))
-    counts_L = ring.sum(theirs.counts_per_label().to(values_MD.dtype))
+    if counts_M is None:
+        sums_LD, counts_L = theirs.sum_over_rows(values_MD), theirs.counts_per_label().to(values_MD.dtype)
+    else:
+        sums_LD = theirs.sum_over_rows(values_MD * counts_M[:, None])
+        counts_L = theirs.sum_over_rows(counts_M[:, None])[:, 0]
+    sums_LD, counts_L = ring.sum(sums_LD), ring.sum(counts_L)
     if weights_L is not None:
         sums_LD, counts_L = sums_LD * weights_L[:, None], counts_L * weights_L
     overlaps_N1 = ours.sum_over_labels(counts_L[:, None])
