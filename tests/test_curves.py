@@ -14,10 +14,11 @@ import pytest
 
 from vector_universe import UserError
 from vector_universe.evaluation.geometry import Geometry
-from vector_universe.training.curves import verdict_sentences, write_curves
+from vector_universe.training.curves import write_curves
 from vector_universe.training.history import flat_figures, read_history
 from vector_universe.training.monitor import CollapseMonitor
 from vector_universe.training.plots import MOST_POINTS, Curve, Mark, draw, running_mean, thinned
+from vector_universe.training.run_verdict import verdict_sentences
 
 TITLES = ["Loss", "Validation recall", "Cosines", "Effective rank", "Modality gap", "Learning rate", "Logit scale",
           "Speed", "Waiting for data", "Shares of the gradient"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -41,17 +42,17 @@ def test_the_code_about_objectives_runs(capsys: pytest.CaptureFixture[str]) -> N
     assert "image_to_text" in capsys.readouterr().out
 
 
-def test_the_commands_for_your_own_pictures_run(small_folder: Path, tmp_path: Path) -> None:
+def test_the_commands_for_your_own_pictures_run(small_folder: Path, tmp_path: Path,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(small_folder, tmp_path / "pictures")
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    monkeypatch.chdir(tmp_path)
     lines = [line for line in COMMANDS.splitlines() if line]
     assert [line.split()[1] for line in lines] == ["train", "evaluate", "index", "search", "serve"]
     lines[0] += " --epochs 5"  # fewer than by itself
     for line in lines[:-1]:
-        done = subprocess.run(shlex.split(line), cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        main(shlex.split(line)[1:])
     assert (tmp_path / "matches.png").stat().st_size > 1000
-    _serve(shlex.split(lines[-1]), tmp_path, environment)
+    _serve(shlex.split(lines[-1]), tmp_path, _environment())
 
 
 def test_the_commands_and_the_code_for_sources_run(small_folder: Path, small_run: Path, tmp_path: Path,
@@ -115,6 +116,25 @@ def test_the_code_of_the_readme_runs(small_folder: Path, tmp_path: Path, monkeyp
     assert "Hit(" in capsys.readouterr().out
 
 
+def test_the_commands_and_the_code_for_captions_run(small_folder: Path, tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(small_folder, tmp_path / "pictures")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "captions.md").read_text()
+    commands, code = (re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("sh", "python"))
+    assert commands is not None
+    assert code is not None
+    first, *others = commands[1].splitlines()
+    main([*shlex.split(first)[1:], "--epochs", "3"])  # fewer than by itself
+    for line in others:
+        main(shlex.split(line)[1:])
+    assert "own text" in capsys.readouterr().out
+    assert (tmp_path / "captions.png").stat().st_size > 1000
+    exec(compile(code[1], "captions.md", "exec"), {})
+    assert "[[" in capsys.readouterr().out
+
+
 def test_the_commands_for_burnt_in_text_run(small_folder: Path, small_run: Path, tmp_path: Path,
                                             monkeypatch: pytest.MonkeyPatch,
                                             capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,34 +186,90 @@ def test_the_code_about_fusion_runs(small_folder: Path, small_run: Path, tmp_pat
     assert not KernelKL.load("kernel").training
 
 
-def test_the_commands_for_a_pretrained_model_run(small_folder: Path, tmp_path: Path) -> None:
+def test_the_commands_for_a_pretrained_model_run(small_folder: Path, tmp_path: Path,
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:
     """As they stand, but for a CLIP in a folder instead of the hub's, and fewer epochs."""
     shutil.copytree(small_folder, tmp_path / "pictures")
     save_tiny("clip", tmp_path / "clip")
+    monkeypatch.chdir(tmp_path)
     block = re.search(r"```sh\n(.*?)```", (ROOT / "docs" / "pretrained.md").read_text(), re.DOTALL)
     assert block is not None
     lines = block[1].replace("openai/clip-vit-base-patch32", "clip").splitlines()
     assert [line.split()[1] for line in lines] == ["train", "export"]
     lines[0] += " --epochs 3"
     for line in lines:
-        done = subprocess.run([str(Path(sys.executable).with_name("vu")), *shlex.split(line)[1:]], cwd=tmp_path,
-                              capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        main(shlex.split(line)[1:])
     assert (tmp_path / "run" / "adapter" / "adapter_model.safetensors").is_file()
     assert (tmp_path / "my-clip" / "README.md").is_file()
 
 
-def test_the_commands_for_training_run(small_folder: Path, tmp_path: Path) -> None:
+def test_the_commands_for_training_run(small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(small_folder, tmp_path / "pictures")
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    monkeypatch.chdir(tmp_path)
+    alone, together = _training_commands()
+    for line in alone:
+        main(shlex.split(line)[1:])
+    for run in ("run", "again"):
+        assert (tmp_path / run / "model" / "model.safetensors").is_file()
+        assert (tmp_path / run / "curves.html").is_file()
+    assert len(together) == 1
+
+
+@pytest.mark.slow
+def test_the_command_for_training_in_two_processes_runs(small_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_folder, tmp_path / "pictures")
+    _, (line,) = _training_commands()
+    done = subprocess.run(shlex.split(line), cwd=tmp_path, env=_environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "both" / "model" / "model.safetensors").is_file()
+
+
+def _training_commands() -> tuple[list[str], list[str]]:
+    """Those for one process, and those for several."""
     block = re.search(r"```sh\n(.*?)```", (ROOT / "docs" / "training.md").read_text(), re.DOTALL)
     assert block is not None
-    for line in block[1].splitlines():
-        done = subprocess.run(shlex.split(line), cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-    for run in ("run", "again", "both"):
-        assert (tmp_path / run / "model" / "model.safetensors").is_file()
-        assert "<svg" in (tmp_path / run / "curves.html").read_text()
+    lines = block[1].splitlines()
+    return ([line for line in lines if not line.startswith("torchrun")],
+            [line for line in lines if line.startswith("torchrun")])
+
+
+def _environment() -> dict[str, str]:
+    """With the commands of this environment first on the path."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def test_the_commands_and_the_code_for_comparing_objectives_run(small_folder: Path, tmp_path: Path,
+                                                                monkeypatch: pytest.MonkeyPatch,
+                                                                capsys: pytest.CaptureFixture[str]) -> None:
+    """As they stand, but for fewer pictures seen and two objectives; the second command finds all that it needs."""
+    shutil.copytree(small_folder, tmp_path / "pictures")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "efficiency.md").read_text()
+    block = re.search(r"```sh\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+    first, second = block[1].splitlines()
+    for line in (f"{first} --objectives info_nce ngram", second):
+        main([*shlex.split(line)[1:], "--epochs", "1", "--seeds", "1"])
+        assert "chance" in capsys.readouterr().out
+    assert (tmp_path / "compared" / "comparison.html").is_file()
+    assert {run.name for run in (tmp_path / "compared" / "runs").iterdir()} == {"info_nce-0", "ngram-0"}
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(code, "efficiency.md", "exec"), {})
+    assert "[" in capsys.readouterr().out
+
+
+def test_the_commands_for_prediction_run(small_folder: Path, small_run: Path, tmp_path: Path,
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(small_folder, tmp_path / "pictures")
+    shutil.copytree(small_run, tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    section = re.search(r"## Predicting words instead\n.*?```sh\n(.*?)```", (ROOT / "docs" / "training.md").read_text(),
+                        re.DOTALL)
+    assert section is not None
+    for line in section[1].splitlines():
+        main(shlex.split(line)[1:])
+    report = json.loads((tmp_path / "compared" / "evaluation.json").read_text())
+    assert [model["name"] for model in report["models"]] == ["run", "words"]
 
 
 def test_the_commands_for_checking_data_run(small_folder: Path, tmp_path: Path,

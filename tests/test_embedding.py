@@ -13,7 +13,7 @@ from vector_universe.data.decode_ahead import decode_ahead
 from vector_universe.data.framing import Framing
 from vector_universe.data.images import ImageError
 from vector_universe.models import load_run_model, precision
-from vector_universe.models.dual_encoder import normalise
+from vector_universe.models.image_encoder import normalise
 
 TEXTS = ["a photo of a cat", "dog", "", "one two three four"]
 

@@ -14,8 +14,9 @@ from vector_universe import load_dataset, train
 from vector_universe.errors import UserError
 from vector_universe.losses import InfoNCE
 from vector_universe.losses.ring import Ring
-from vector_universe.training import TrainConfig, tasks
+from vector_universe.training import TrainConfig
 from vector_universe.training.false_negatives import LabelMask, families, text_numbers
+from vector_universe.training.tasks.pairs import Pairs
 
 LABELS = st.lists(st.lists(st.sampled_from("abc"), max_size=3, unique=True), min_size=1, max_size=12)
 
@@ -90,13 +91,13 @@ def shapes_with_copies(tmp_path):
 @pytest.mark.parametrize(("duplicates", "positives"), [("identical", 63 + 2 * 3), ("off", 63)])
 def test_texts_of_copies_are_right_for_each_other(shapes_with_copies, tmp_path, capsys, monkeypatch, duplicates,
                                                   positives):
-    forward, seen = tasks.InfoNCE.forward, []
+    forward, seen = InfoNCE.forward, []
 
     def watched(self, images, texts, scale, image_groups, text_groups, *rest, **named):
         seen.append(int((image_groups[:, None] == text_groups).sum()))
         return forward(self, images, texts, scale, image_groups, text_groups, *rest, **named)
 
-    monkeypatch.setattr(tasks.InfoNCE, "forward", watched)
+    monkeypatch.setattr(InfoNCE, "forward", watched)
     train(shapes_with_copies, TrainConfig(embedding_width=16, epochs=1, precision="fp32", duplicates=duplicates),
           tmp_path / "run")
     assert set(seen) == {positives}
@@ -104,13 +105,13 @@ def test_texts_of_copies_are_right_for_each_other(shapes_with_copies, tmp_path, 
 
 
 def test_batches_kept_apart_say_so_and_hold_no_copies(shapes_with_copies, tmp_path, capsys, monkeypatch):
-    batch, seen = tasks.Task.batch, []
+    batch, seen = Pairs.batch, []
 
     def watched(self, epoch, rows, first=0):
         seen.append(list(rows))
         return batch(self, epoch, rows, first)
 
-    monkeypatch.setattr(tasks.Task, "batch", watched)
+    monkeypatch.setattr(Pairs, "batch", watched)
     train(shapes_with_copies, TrainConfig(embedding_width=16, epochs=3, batch_size=20, precision="fp32",
                                           batches="apart"), tmp_path / "run")
     assert len(seen) == 9

@@ -12,8 +12,9 @@ from tests.pictures import write_shapes
 from vector_universe import TrainConfig, load_dataset, train
 from vector_universe.evaluation.geometry import Geometry
 from vector_universe.losses import LossOutput
-from vector_universe.training import loop, tasks
+from vector_universe.training import loop
 from vector_universe.training.monitor import LEAVE_AFTER, PATIENCE, WEAK_AFTER, CollapseMonitor
+from vector_universe.training.tasks import build
 
 HEALTHY = Geometry(pair_cosine=0.4, off_pair_cosine=0.0, modality_gap=0.3, image_effective_rank=30.0,
                    text_effective_rank=60.0, alignment=1.2, image_uniformity=-3.4, text_uniformity=-3.8,
@@ -216,7 +217,7 @@ def test_a_run_that_collapses_says_so_and_still_does_when_it_was_interrupted(tmp
     data = load_dataset(write_shapes(tmp_path / "shapes")).select(range(24))
     config = TrainConfig(embedding_width=32, epochs=4, batch_size=8, precision="fp32", learning_rate=0.01,
                          monitor_every=1)
-    monkeypatch.setattr(tasks, "InfoNCE", ToThePoles)
+    monkeypatch.setattr(build, "InfoNCE", ToThePoles)
     train(data, config, tmp_path / "run")
     told = [line["verdict"] for line in lines_of(tmp_path / "run") if "verdict" in line]
     assert [(verdict["name"], verdict["recovered"]) for verdict in told] == [("opposite_poles", False)]

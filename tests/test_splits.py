@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.pictures import shape, write_table
 from vector_universe import UserError, load_dataset
-from vector_universe.cli_data import flags
+from vector_universe.cli.data import flags
 from vector_universe.data import LoadOptions
 from vector_universe.data.splits import SPLITS, split_of, splits_of_groups
 

@@ -21,6 +21,8 @@ from vector_universe import TrainConfig, load_dataset, train
 
 CONFIG = {"embedding_width": 32, "epochs": 4, "batch_size": 8, "micro_batch": 3, "ema": 0.9, "keep": "best",
           "encoder_dropout": 0.1, "precision": "fp32"}
+CAPTIONER = {"objective": "captioner", "decoder_dropout": 0.1} | {
+    name: value for name, value in CONFIG.items() if name not in ("embedding_width", "encoder_dropout")}
 # Saves after every step, and takes its time over each, so that a kill meets it at any point.
 PROGRAM = """
 import sys, time, torch
@@ -55,13 +57,20 @@ def undisturbed(folder, tmp_path_factory) -> Path:
     return out
 
 
-def started(folder, out, slow=0.0, **settings):
-    return subprocess.Popen([sys.executable, "-c", PROGRAM.format(config=CONFIG), str(folder), str(out), str(slow)],
+@pytest.fixture(scope="module")
+def undisturbed_captioner(folder, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "captioner"
+    train(load_dataset(folder), TrainConfig(**CAPTIONER), out, quiet=True)
+    return out
+
+
+def started(folder, out, slow=0.0, config=CONFIG, **settings):
+    return subprocess.Popen([sys.executable, "-c", PROGRAM.format(config=config), str(folder), str(out), str(slow)],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings)
 
 
-def finished(folder, out):
-    process = started(folder, out)
+def finished(folder, out, config=CONFIG):
+    process = started(folder, out, config=config)
     _, errors = process.communicate(timeout=180)
     assert process.returncode == 0, errors
 
@@ -95,15 +104,16 @@ def wait_for_step(process, out, step):
 
 
 @pytest.mark.slow
-def test_kill_9_in_mid_run_changes_nothing(folder, undisturbed, tmp_path):
+@pytest.mark.parametrize(("config", "whole"), [(CONFIG, "undisturbed"), (CAPTIONER, "undisturbed_captioner")])
+def test_kill_9_in_mid_run_changes_nothing(folder, tmp_path, request, config, whole):
     out = tmp_path / "run"
-    process = started(folder, out, slow=0.05)
+    process = started(folder, out, slow=0.05, config=config)
     wait_for_step(process, out, 5)
     process.kill()
     process.wait()
     assert not (out / "model").exists()
-    finished(folder, out)
-    check_equal(out, undisturbed)
+    finished(folder, out, config)
+    check_equal(out, request.getfixturevalue(whole))
 
 
 @pytest.mark.slow

@@ -149,7 +149,7 @@ def test_recipes_are_settings(bases):
     plateau = recipes.resnet_distilbert()
     assert (plateau.learning_rate, plateau.learning_rate_image, plateau.learning_rate_text) == (1e-3, 1e-4, 1e-5)
     for name in recipes.RECIPES:
-        needs = name in ("lora", "locked_image")
+        needs = name in ("lora", "locked_image", "gan")
         config = recipes.recipe(name, "x" if needs else None)
         config.check()
     with pytest.raises(UserError, match="no recipe 'loar': choose one of scratch, lora"):

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.pictures import shape, write_shapes, write_table
 from vector_universe import TrainConfig, UserError, load_dataset, train
-from vector_universe.losses import LossOutput
-from vector_universe.training import loop, tasks
+from vector_universe.losses import InfoNCE, LossOutput
+from vector_universe.training import loop
 from vector_universe.training.config import IMAGES_SEEN, MAX_EPOCHS, MIN_EPOCHS
 from vector_universe.training.optimisation import share_of_peak
 from vector_universe.training.run_folder import RunFolder
@@ -212,14 +212,14 @@ def test_a_checkpoint_with_other_weights_is_refused(shapes, tiny_run, tmp_path):
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_batch(shapes, tmp_path, monkeypatch):
-    forward, calls = tasks.InfoNCE.forward, []
+    forward, calls = InfoNCE.forward, []
 
     def broken(self, *inputs, **named):
         calls.append(1)
         output = forward(self, *inputs, **named)
         return LossOutput.of(broken=output.total * float("nan")) if len(calls) > 4 else output
 
-    monkeypatch.setattr(tasks.InfoNCE, "forward", broken)
+    monkeypatch.setattr(InfoNCE, "forward", broken)
     with pytest.raises(FloatingPointError, match=r"the loss is nan at step \d.*the batch is in .*batch-\d"):
         train(shapes, TINY, tmp_path / "run", quiet=True)
     assert (tmp_path / "run" / "checkpoint.safetensors").is_file()

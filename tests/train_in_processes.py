@@ -28,6 +28,7 @@ CONFIGS = {
     "log_sum_exp": replace(BASE, objective="alignment"),
     "spectral": replace(BASE, objective="alignment", anisotropy="spectral"),
     "fusion": replace(BASE, objective="fusion"),
+    "captioner": replace(BASE, objective="captioner", embedding_width=256, encoder_dropout=0.0, decoder_dropout=0.1),
 }
 
 

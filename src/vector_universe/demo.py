@@ -39,6 +39,7 @@ def demo(out: Path, config: TrainConfig | None = None) -> dict:
     started = time.perf_counter()
     dataset = load_dataset("emoji")
     model = train(dataset, config or TrainConfig(), out / "run")
+    assert isinstance(model, DualEncoder)
     trained = time.perf_counter()
     metrics_file = out / "metrics.json"
     metrics = _read(metrics_file, model.fingerprint())

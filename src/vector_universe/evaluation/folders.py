@@ -14,8 +14,9 @@ from vector_universe.evaluation.report import Measured, Report
 from vector_universe.evaluation.run import evaluate
 from vector_universe.evaluation.stored import folder_for, model_names, store_report
 from vector_universe.folders import folder_kind
-from vector_universe.models import DualEncoder, load_run_model
+from vector_universe.models import DualEncoder
 from vector_universe.models.calibration import store_calibration
+from vector_universe.models.load import load_any_model
 from vector_universe.progress import StageProgress, silent
 
 
@@ -47,12 +48,15 @@ def evaluate_folders(models: Sequence[str], dataset: ImageTextDataset, config: E
     """
     named = dict(zip(model_names(list(models)), models, strict=True))
     folders = {name: Path(model) for name, model in named.items()}
-    loaded = {name: load_run_model(model) for name, model in named.items()}
-    plain = {name for name, model in loaded.items() if model.post_processing is None}
+    loaded = {name: load_any_model(model) for name, model in named.items()}
+    plain = {name for name, model in loaded.items()
+             if isinstance(model, DualEncoder) and model.post_processing is None}
     report = evaluate(loaded, dataset, config, folders, progress)
     out, kept = out or folder_for(list(models), dataset.name), []
     for measured in report.models:
         model, folder = loaded[measured.name], folders[measured.name]
+        if not isinstance(model, DualEncoder):
+            continue
         is_new = measured.name in plain and model.post_processing is not None
         if folder_kind(folder) == "run" and folder.resolve() == out.resolve():
             kept += _keep(folder / "model", model, measured, dataset, is_new)

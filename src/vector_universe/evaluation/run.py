@@ -30,17 +30,21 @@ from vector_universe.evaluation.verdict import verdict
 from vector_universe.evaluation.whitening import Judgement, judge_post_processing
 from vector_universe.models import DualEncoder
 from vector_universe.models.precision import use_bf16
+from vector_universe.models.predictors import Predictor
 from vector_universe.progress import StageProgress, counter, silent
 
+Model = DualEncoder | Predictor
 EVALUATE: dict[str, Evaluator] = {
     "retrieval": evaluate_retrieval, "zero_shot": evaluate_zero_shot, "probes": evaluate_probes,
     "few_shot": evaluate_few_shot, "shift": evaluate_shift, "geometry": evaluate_geometry,
     "calibration": evaluate_calibration, "leaks": evaluate_leaks, "retention": evaluate_retention,
 }
+OF_TEXT_VECTORS = {"retrieval": "Retrieval", "shift": "Distribution shift", "geometry": "Geometry",
+                   "calibration": "Calibration"}  # with their titles: what a model that embeds no texts has none of
 DEFAULT = EvaluateConfig()
 
 
-def evaluate(models: DualEncoder | Mapping[str, DualEncoder], dataset: ImageTextDataset,
+def evaluate(models: Model | Mapping[str, Model], dataset: ImageTextDataset,
              config: EvaluateConfig = DEFAULT, folders: Mapping[str, Path] | None = None,
              progress: StageProgress = silent) -> Report:
     """Measure one model, or several beside each other.
@@ -60,9 +64,13 @@ def evaluate(models: DualEncoder | Mapping[str, DualEncoder], dataset: ImageText
         UserError: the data or a setting cannot be used; the message says what to do.
     """
     config.check()
-    named = {"model": models} if isinstance(models, DualEncoder) else dict(models)
+    named = {"model": models} if isinstance(models, DualEncoder | Predictor) else dict(models)
     if not named:
         raise UserError("there is no model to measure: give at least one")
+    if config.only and OF_TEXT_VECTORS.keys() >= set(config.only) and all(
+            isinstance(model, Predictor) for model in named.values()):
+        raise UserError(f"--only {', '.join(config.only)}: a model that predicts words embeds no texts; of "
+                        f"{', '.join(named)} there are zero_shot, probes, few_shot and leaks to measure")
     measured: list[Measured] = []
     examples: list[Example] = []
     skipped: list[SkippedRow] = []
@@ -74,18 +82,30 @@ def evaluate(models: DualEncoder | Mapping[str, DualEncoder], dataset: ImageText
             raise UserError(f"nothing to measure: none of the {len(dataset)} images of {dataset.name} can be "
                             f"read{reason}")
         examples, skipped = subject.examples, subject.skipped
-        judgement = judge_post_processing(subject, config.draws, config.seed) if config.whiten else None
-        if judgement is not None and judgement.kept is not None:
-            model.set_post_processing(judgement.kept)
-            subject = subject.post_processed(judgement.kept)
-        sections = {key: section for key, evaluator in EVALUATE.items() if config.wants(key)
-                    if (section := evaluator(subject, config, progress)) is not None}
+        judgement = None
+        if config.whiten and isinstance(model, DualEncoder):
+            judgement = judge_post_processing(subject, config.draws, config.seed)
+            if judgement.kept is not None:
+                model.set_post_processing(judgement.kept)
+                subject = subject.post_processed(judgement.kept)
+        sections = {key: section for key in EVALUATE if config.wants(key)
+                    if (section := measure(key, subject, config, progress)) is not None}
         if judgement is not None and "geometry" in sections:  # where it stands without `whiten` too
             sections["geometry"] = judged(sections["geometry"], judgement)
         measured.append(without_leaks(Measured(name, model.fingerprint(), circumstances(model), sections), config))
     comparisons = compare(measured, config)
     return Report(dataset, examples, skipped, tuple(measured), tuple(comparisons), verdict(measured, comparisons),
                   asdict(config))
+
+
+def measure(name: str, subject: Subject, config: EvaluateConfig, progress: StageProgress) -> Section | None:
+    """What one evaluator finds; a remark alone where the model embeds no texts and it needs them."""
+    if name not in OF_TEXT_VECTORS or isinstance(subject.model, DualEncoder):
+        return EVALUATE[name](subject, config, progress)
+    if name == "shift" and not (config.shift or config.corruptions):
+        return None
+    return Section(name, OF_TEXT_VECTORS[name], "Not measured.",
+                   remarks=("Not measured: the model predicts words and embeds no texts.",))
 
 
 def judged(section: Section, judgement: Judgement) -> Section:
@@ -95,7 +115,7 @@ def judged(section: Section, judgement: Judgement) -> Section:
     return replace(section, tables=section.tables if table is None else (table,), remarks=(said, *judgement.remarks))
 
 
-def circumstances(model: DualEncoder) -> dict[str, str]:
+def circumstances(model: Model) -> dict[str, str]:
     """What the figures depend on besides model and data: precision, device and version."""
     bf16 = model.dtype == torch.float32 and use_bf16("auto", model.device)
     return {"precision": "bf16" if bf16 else str(model.dtype).removeprefix("torch."), "device": model.device.type,

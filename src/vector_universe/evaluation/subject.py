@@ -13,7 +13,10 @@ from vector_universe.data.images import ImageError
 from vector_universe.data.read_ahead import read_ahead
 from vector_universe.errors import UserError
 from vector_universe.models import DualEncoder
+from vector_universe.models.image_encoder import ImageEncoder
+from vector_universe.models.load import embedding_texts
 from vector_universe.models.post_processing import PostProcessing
+from vector_universe.models.predictors import Predictor
 
 CHUNK = 256  # pictures that are decoded before they are embedded
 
@@ -35,7 +38,7 @@ class Subject:
     """
 
     name: str
-    model: DualEncoder
+    model: DualEncoder | Predictor
     dataset: ImageTextDataset
     examples: list[Example]
     images_ND: np.ndarray
@@ -44,7 +47,7 @@ class Subject:
     _texts: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, model: DualEncoder, dataset: ImageTextDataset, name: str = "model",
+    def of(cls, model: DualEncoder | Predictor, dataset: ImageTextDataset, name: str = "model",
            advance: Callable[[int], None] | None = None, folder: Path | None = None) -> Subject:
         """Embed every readable image of a data set; `advance(1)` is called as each gets done.
 
@@ -57,6 +60,19 @@ class Subject:
     def post_processed(self, found: PostProcessing) -> Subject:
         """The same with image vectors as the model gives them once it has this post-processing."""
         return replace(self, images_ND=found.apply_to(self.images_ND, "image"), _texts={})
+
+    def at(self, places_M: np.ndarray) -> Subject:
+        """The same with the examples at these places alone."""
+        return replace(self, examples=[self.examples[place] for place in places_M], images_ND=self.images_ND[places_M])
+
+    @property
+    def encoder(self) -> DualEncoder:
+        """The model, where it embeds texts.
+
+        Raises:
+            UserError: it predicts words.
+        """
+        return embedding_texts(self.model, self.name)
 
     def places(self, split: str) -> np.ndarray:
         """Places of the examples of a split."""
@@ -71,18 +87,18 @@ class Subject:
         """Unit rows (N, D) of texts; each is embedded once, however often it is asked for.
 
         Raises:
-            UserError: the model returns NaN.
+            UserError: the model returns NaN, or predicts words and embeds no texts.
         """
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]
         if new:
-            rows = self.model.embed_texts(new)
+            rows = self.encoder.embed_texts(new)
             refuse_nan(rows, new)
             self._texts.update(zip(new, rows, strict=True))
         return np.stack([self._texts[text] for text in texts]) if len(texts) else np.empty(
             (0, self.images_ND.shape[1]), np.float32)
 
 
-def embed_examples(model: DualEncoder, examples: ImageTextDataset | Sequence[Example],
+def embed_examples(model: ImageEncoder, examples: ImageTextDataset | Sequence[Example],
                    advance: Callable[[int], None] | None = None, transform: Transform | None = None,
                    ) -> tuple[list[Example], np.ndarray, list[SkippedRow]]:
     """Decode and embed pictures, a chunk in memory at a time.

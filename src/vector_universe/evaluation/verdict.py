@@ -23,10 +23,14 @@ WORDS = {
 
 
 def verdict(models: Sequence[Measured], comparisons: Sequence[Comparison]) -> tuple[str, ...]:
-    """Of one model what it reaches; of several what differs, which is why they are measured together. Then warnings."""
+    """Of one model what it reaches; of several what differs, which is why they are measured together. Then warnings.
+
+    Where nothing can be compared picture by picture, what each of them reaches.
+    """
     if len(models) == 1:
         return tuple([*_reached(models[0]), *_cautions(models[0])] or [NOTHING])
-    lines = _of_differences(comparisons) or [NOTHING]
+    lines = _of_differences(comparisons) or [
+        f"{measured.name}: {line}" for measured in models for line in _reached(measured)] or [NOTHING]
     return (*lines, *(f"{measured.name}: {line}" for measured in models for line in _cautions(measured)))
 
 

@@ -77,8 +77,9 @@ def judge_post_processing(subject: Subject, draws: int = DRAWS, seed: int = 0) -
         subject: a model with its data.
         draws, seed: of the bootstrap.
     """
-    if subject.model.post_processing is not None:
-        return Judgement((), None, (f"The model's vectors go through {subject.model.post_processing.describe()} "
+    model = subject.encoder
+    if model.post_processing is not None:
+        return Judgement((), None, (f"The model's vectors go through {model.post_processing.describe()} "
                                     "already: nothing further was tried.",))
     train, validation = subject.places("train"), subject.places("validation")
     missing = [name for name, places in (("train", train), ("validation", validation)) if len(places) < 2]
@@ -108,7 +109,7 @@ def judge_post_processing(subject: Subject, draws: int = DRAWS, seed: int = 0) -
         if gain is not None and gain.low > 0:
             better.append((after.mean, found))
     kept = max(better, key=lambda pair: pair[0])[1] if better else None
-    if kept is not None and subject.model.fusion is not None:
+    if kept is not None and model.fusion is not None:
         kept = None
         remarks.append("The model has a fusion head, which was trained on vectors as they are: nothing can be kept.")
     return Judgement(tuple(rows), kept, tuple(remarks), len(images_ND), len(texts_MD))

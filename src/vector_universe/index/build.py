@@ -70,8 +70,10 @@ def bring_up_to_date(model: DualEncoder, given: Given, out: str | Path, options:
 
     Raises:
         UserError: `out` holds something else; or a universe of another model or other vectors, and neither `migrate`
-            nor `overwrite` is given; or no image is readable; or as `ingest.update`.
+            nor `overwrite` is given; or no image is readable; or the model predicts words; or as `ingest.update`.
     """
+    from vector_universe.models.load import embedding_texts
+    model = embedding_texts(model, "the model")
     if options.vectors not in ("auto", *VECTORS):
         raise UserError(f"vectors is {options.vectors!r}: choose auto, image or fused")
     if options.overwrite and options.migrate:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from vector_universe.errors import UserError
 from vector_universe.models.adaptation import Adaptation, adapt
@@ -19,7 +19,7 @@ WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 FORMAT = "vector_universe_adapter"
 
 
-def learned_state(model: DualEncoder) -> dict[str, Tensor]:
+def learned_state(model: nn.Module) -> dict[str, Tensor]:
     """What training changes: parameters that learn, and buffers (statistics of batch norms), by name."""
     learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}

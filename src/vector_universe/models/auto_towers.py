@@ -40,6 +40,11 @@ class AutoImageTower(nn.Module):
         states = output.last_hidden_state
         return states.mean(dim=(2, 3)) if states.ndim == 4 else states[:, 0]
 
+    def grid(self, pixels: Tensor) -> Tensor:
+        """Features before pooling (B, L, W): of each place of a map, or of each token, [CLS] included."""
+        states = self.model(pixel_values=pixels).last_hidden_state
+        return states.flatten(2).transpose(1, 2) if states.ndim == 4 else states
+
 
 class AutoTextTower(nn.Module):
     """Token ids and mask (B, L) → features (B, W), by `pooling`: see `DualEncoderConfig.text_pooling`."""

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from vector_universe.data.decode_ahead import decode_ahead
-from vector_universe.data.framing import Framing
-from vector_universe.data.images import ImageSource
 from vector_universe.errors import UserError
 from vector_universe.models.calibration import Calibration, store_calibration
 from vector_universe.models.configuration import FUSION_SETTINGS, DualEncoderConfig
 from vector_universe.models.fingerprint import fingerprint_of
 from vector_universe.models.fusion import FusionHead, FusionHeadConfig
 from vector_universe.models.fusion_inputs import INPUTS, fuse_by_mean
+from vector_universe.models.image_encoder import ImageEncoder
 from vector_universe.models.initialise import initialise
 from vector_universe.models.post_processing import PostProcessing
 from vector_universe.models.precision import autocast
@@ -36,7 +33,7 @@ if TYPE_CHECKING:
     from vector_universe.models.adaptation import Adapted
 
 
-class DualEncoder(PreTrainedModel):
+class DualEncoder(ImageEncoder):
     """Images and texts in one space: two towers, projections, a learned temperature (CLIP, Radford et al. 2021).
 
     Made in one of three ways: `from_pretrained` (our own models, CLIP, SigLIP and models shaped like them),
@@ -58,7 +55,6 @@ class DualEncoder(PreTrainedModel):
     config: DualEncoderConfig
     config_class = DualEncoderConfig
     base_model_prefix = "dual_encoder"
-    main_input_name = "pixel_values"
     supports_gradient_checkpointing = True
 
     def __init__(self, config: DualEncoderConfig, towers: Towers | None = None) -> None:
@@ -183,15 +179,6 @@ class DualEncoder(PreTrainedModel):
         """Scalar, learned, that is added to scaled cosines (SigLIP); None where the model has none."""
         return None if self.towers.logit_bias is None else self.towers.logit_bias.reshape(())
 
-    @property
-    def framing(self) -> Framing:
-        """How pictures are prepared for this model."""
-        return self.config.framing
-
-    def normalise_pixels(self, pixels: Tensor) -> Tensor:
-        """uint8 (B, S, S, 3) → float (B, 3, S, S), by the model's own mean and standard deviation."""
-        return normalise(pixels, self.config.image_mean, self.config.image_std)
-
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids and attention mask (B, L), padded to the longest text of the batch alone, or as trained."""
         return self._padded(tokenize(self._tokenizer(), texts, self.config.max_text_tokens).rows)
@@ -199,30 +186,6 @@ class DualEncoder(PreTrainedModel):
     def count_cut(self, texts: Sequence[str]) -> int:
         """How many of `texts` are longer than the model reads (`config.max_text_tokens`)."""
         return tokenize(self._tokenizer(), texts, self.config.max_text_tokens).cut
-
-    def embed_pixels(self, pixels: np.ndarray, batch_size: int = 32) -> np.ndarray:
-        """Embed prepared pictures, uint8 (N, S, S, 3) RGB, as float32 unit rows (N, D).
-
-        Raises:
-            UserError: the array has another shape or type.
-        """
-        size = self.config.image_size
-        if pixels.dtype != np.uint8 or pixels.shape[1:] != (size, size, 3):
-            raise UserError(f"pixels are {pixels.dtype} {pixels.shape}: this model takes uint8 (N, {size}, {size}, 3), "
-                            "RGB; embed_images prepares pictures of any form")
-        return self._embed_batches(pixels[start:start + batch_size] for start in range(0, len(pixels), batch_size))
-
-    def embed_images(self, images: Sequence[ImageSource | Image.Image], batch_size: int = 32) -> np.ndarray:
-        """Embed images (paths, encoded bytes or PIL) as float32 unit rows (N, D), decoding ahead of the model.
-
-        Raises:
-            ImageError: one of them cannot be decoded.
-            UserError: one of them is something else.
-        """
-        for place, image in enumerate(images):
-            if not isinstance(image, ImageSource | Image.Image):
-                raise UserError(f"image {place} is a {type(image).__name__}: give a path, encoded bytes or a PIL image")
-        return self._embed_batches(decode_ahead(self.framing, images, batch_size))
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
@@ -323,7 +286,7 @@ class DualEncoder(PreTrainedModel):
         return find_parts(self, f"towers.{tower}", [f"towers.{name}" for name in projections])
 
     def train(self, mode: bool = True) -> DualEncoder:
-        """Set training mode; pretrained batch norms (`config.freeze_batch_norm`) and frozen ones keep their statistics.
+        """Set training mode, as of every `ImageEncoder`.
 
         A tower of which nothing learns stays as in evaluation: dropout in it would be noise alone.
         """
@@ -332,10 +295,6 @@ class DualEncoder(PreTrainedModel):
             tower = self.towers.get_submodule(self.towers.modules_of(side)[0])
             if not any(weight.requires_grad for weight in tower.parameters()):
                 tower.eval()
-        for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                learns = any(weight.requires_grad for weight in module.parameters())
-                module.train(mode and learns and not self.config.freeze_batch_norm)
         return self
 
     def fingerprint(self) -> str:
@@ -362,23 +321,8 @@ class DualEncoder(PreTrainedModel):
         ids_BL, mask_BL = pad(self._tokenizer(), rows, length)
         return ids_BL.to(self.device), mask_BL.to(self.device)
 
-    @torch.inference_mode()
-    def _embed_batches(self, batches: Iterable[np.ndarray]) -> np.ndarray:
-        """Prepared pictures, uint8 (B, S, S, 3) a batch, as float32 unit rows (N, D)."""
-        with autocast(self):  # around all batches: weights are cast once
-            rows = [self.encode_images(self.normalise_pixels(torch.from_numpy(pixels).to(self.device)))
-                    for pixels in batches]
-        return torch.cat(rows).cpu().numpy() if rows else np.empty((0, self.config.embedding_width), np.float32)
-
     def _init_weights(self, module: nn.Module) -> None:
         initialise(module, self.config)
-
-
-def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """uint8 (B, S, S, 3) → float (B, 3, S, S), by the mean and standard deviation of each channel."""
-    mean_311, std_311 = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (mean, std))
-    # Channels are moved while they are bytes, and floats changed in place by two numbers: half the time.
-    return pixels.permute(0, 3, 1, 2).contiguous().float().mul_(1 / (255 * std_311)).sub_(mean_311 / std_311)
 
 
 AutoConfig.register(DualEncoderConfig.model_type, DualEncoderConfig)  # lets AutoTokenizer read a folder of ours

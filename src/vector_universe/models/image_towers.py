@@ -1,4 +1,4 @@
-"""Two compact image towers: pixels (B, 3, S, S) in, features (B, width) out."""
+"""Two compact image towers: pixels (B, 3, S, S) in, features (B, width) out; `grid` gives them before pooling."""
 
 from __future__ import annotations
 
@@ -28,8 +28,14 @@ class ConvNet(nn.Module):
         self.norm = nn.LayerNorm(widths[-1])
 
     def forward(self, pixels: Tensor) -> Tensor:
-        features = self.stages(pixels.contiguous(memory_format=torch.channels_last))
-        return self.norm(features.mean(dim=(2, 3)))
+        return self.norm(self._map(pixels).mean(dim=(2, 3)))
+
+    def grid(self, pixels: Tensor) -> Tensor:
+        """Features of each place of the last stage (B, L, W), L = (S/16)², row by row."""
+        return self.norm(self._map(pixels).flatten(2).transpose(1, 2))
+
+    def _map(self, pixels: Tensor) -> Tensor:
+        return self.stages(pixels.contiguous(memory_format=torch.channels_last))
 
 
 class ResidualBlock(nn.Module):
@@ -65,7 +71,11 @@ class VisionTransformer(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, pixels: Tensor) -> Tensor:
+        return self.grid(pixels).mean(dim=1)
+
+    def grid(self, pixels: Tensor) -> Tensor:
+        """Features of each patch (B, 64, W), row by row."""
         x = self.patches(pixels).flatten(2).transpose(1, 2) + self.positions
         for block in self.blocks:
             x = block(x)
-        return self.norm(x).mean(dim=1)
+        return self.norm(x)

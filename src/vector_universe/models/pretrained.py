@@ -68,14 +68,8 @@ def join_towers(image: Source, text: Source, *, projection: Literal["linear", "m
                 tokenizer: PreTrainedTokenizerBase | None, texts: Sequence[str] | None) -> Parts:
     """Two towers, pretrained (by name or folder), of a config, or our own by name; see `DualEncoder.from_towers`."""
     settings: dict[str, Any] = {"projection": projection, "projection_dropout": dropout, "embedding_width": width}
-    image_model = text_model = None
-    framing = Framing(image_size or 64)
-    if isinstance(image, str) and image in OWN_IMAGE_TOWERS:
-        settings["image_tower"] = image
-    else:
-        image_model, framing = _image_tower(image, image_size)
-        settings |= {"image_tower": AUTO, "image_tower_config": plain(image_model.config),
-                     "freeze_batch_norm": not isinstance(image, PretrainedConfig)}
+    text_model = None
+    of_image, image_model = image_part(image, image_size)
     if isinstance(text, str) and text in OWN_TEXT_TOWERS:
         limit = max_text_tokens or 64
         tokenizer = tokenizer or _learned(texts, limit, text)
@@ -97,11 +91,24 @@ def join_towers(image: Source, text: Source, *, projection: Literal["linear", "m
                      "pad_texts_to_max": is_siglip(text_model.config),
                      "text_pooling": auto_towers.pooling_rule(text_model.config)
                      if text_pooling == "auto" else text_pooling}
-    config = DualEncoderConfig(max_text_tokens=limit, **settings, **_framing_settings(framing))
+    config = DualEncoderConfig(max_text_tokens=limit, **settings, **of_image)
     config.check()
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Parts(config, TwoTowers(config, image_model, text_model), tokenizer)
+
+
+def image_part(image: Source, image_size: int | None) -> tuple[dict[str, Any], PreTrainedModel | None]:
+    """What a config says of an image tower and its pictures, and the tower's model; None for one of our own.
+
+    Raises:
+        UserError: there is no such model, or it is of no known kind.
+    """
+    if isinstance(image, str) and image in OWN_IMAGE_TOWERS:
+        return {"image_tower": image, **_framing_settings(Framing(image_size or 64))}, None
+    model, framing = _image_tower(image, image_size)
+    return {"image_tower": AUTO, "image_tower_config": plain(model.config),
+            "freeze_batch_norm": not isinstance(image, PretrainedConfig), **_framing_settings(framing)}, model
 
 
 def load_tokenizer(name: str | PathLike, hub: dict[str, Any]) -> PreTrainedTokenizerBase:

@@ -8,6 +8,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 PAD, END = "[PAD]", "[EOS]"
+PAD_ID, END_ID = 0, 1  # special tokens come first, in this order
 
 
 def train_tokenizer(texts: Iterable[str], max_tokens: int, vocab_size: int = 8192) -> PreTrainedTokenizerFast:

@@ -15,6 +15,8 @@ from vector_universe.models.projection import build_projection
 from vector_universe.models.text_towers import BagOfWords, TextTransformer
 from vector_universe.models.towers import Side, Towers
 
+ImageTower = ConvNet | VisionTransformer | AutoImageTower
+
 
 class TwoTowers(Towers):
     """An image tower and a text tower, ours or any `AutoModel`'s, a projection on each, a learned temperature.
@@ -28,14 +30,9 @@ class TwoTowers(Towers):
     def __init__(self, config: DualEncoderConfig, image: PreTrainedModel | None = None,
                  text: PreTrainedModel | None = None) -> None:
         super().__init__()
-        self.image_tower: nn.Module
         self.text_tower: nn.Module
-        image_width, text_width = config.image_width, config.text_width
-        if config.image_tower == AUTO:
-            found = AutoImageTower(image or random_model(config_of(config.image_tower_config or {})))
-            self.image_tower, image_width = found, found.width
-        else:
-            self.image_tower = {"convnet": ConvNet, "vit": VisionTransformer}[config.image_tower](config)
+        text_width = config.text_width
+        self.image_tower, image_width = build_image_tower(config, image)
         if config.text_tower == AUTO:
             model = text or random_model(config_of(config.text_tower_config or {}))
             read = AutoTextTower(model, config.text_pooling)
@@ -55,3 +52,17 @@ class TwoTowers(Towers):
 
     def modules_of(self, side: Side) -> tuple[str, list[str]]:
         return f"{side}_tower", [f"{side}_projection"]
+
+
+def build_image_tower(config: DualEncoderConfig, model: PreTrainedModel | None = None) -> tuple[ImageTower, int]:
+    """The image tower that a config asks for, and the width W of its features.
+
+    Args:
+        config: the settings.
+        model: the vision model of an "auto" tower; with None it is built from the config, at random.
+    """
+    if config.image_tower == AUTO:
+        found = AutoImageTower(model or random_model(config_of(config.image_tower_config or {})))
+        return found, found.width
+    tower: ImageTower = ConvNet(config) if config.image_tower == "convnet" else VisionTransformer(config)
+    return tower, config.image_width

@@ -15,12 +15,14 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from vector_universe.errors import UserError
 from vector_universe.models import DualEncoder
 from vector_universe.models.adapter_file import learned_state
-from vector_universe.training.optimisation import WeightAverage
+from vector_universe.training.optimisation import WeightAverage, load_optimizer, optimizer_tensors
+from vector_universe.training.tasks.task import Task
 
 
 @dataclass
@@ -31,7 +33,7 @@ class Progress:
         steps: that are done.
         micro_batch: rows in memory at once; a resumed run keeps it, as float sums depend on it.
         plateau: state of the schedule.
-        best: best validation so far, [figure, -loss]; empty where there was none.
+        best: of the best validation so far what `Task.standing` says; empty where there was none.
         bad_epochs: epochs since then.
     """
 
@@ -42,7 +44,7 @@ class Progress:
     bad_epochs: int = 0
 
 
-def save_checkpoint(path: Path, model: DualEncoder, task: nn.Module, optimizer: torch.optim.Optimizer,
+def save_checkpoint(path: Path, model: PreTrainedModel, task: Task, optimizer: torch.optim.Optimizer,
                     average: WeightAverage | None, progress: Progress) -> None:
     """Write the state; a kill at any moment, or a full disk, leaves the old or the new file, never half.
 
@@ -51,21 +53,22 @@ def save_checkpoint(path: Path, model: DualEncoder, task: nn.Module, optimizer: 
     """
     tensors = {f"model.{name}": tensor for name, tensor in learned_state(model).items()}
     tensors |= {f"task.{name}": tensor for name, tensor in task.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
+    tensors |= {f"beside.{name}": tensor for name, tensor in task.beside().items()}
+    tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer_tensors(optimizer).items()}
     if average is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in average.average.items()}
     write_tensors(path, tensors, {"progress": json.dumps(asdict(progress)), "base": _base(model)})
 
 
-def load_checkpoint(path: Path, model: DualEncoder, task: nn.Module, optimizer: torch.optim.Optimizer,
+def load_checkpoint(path: Path, model: PreTrainedModel, task: Task, optimizer: torch.optim.Optimizer,
                     average: WeightAverage | None) -> Progress:
     """Put the state of `path` into model, task, optimiser and average; returns where the run stands.
 
     Raises:
         UserError: the model that the run began from has changed since, or another version wrote the file.
     """
-    rooms: dict[str, dict[str, Tensor]] = {"model": {}, "task": {}, "optimizer": {}, "average": {}}
+    rooms: dict[str, dict[str, Tensor]] = {room: {} for room in ("model", "task", "beside", "optimizer",
+                                                                 "average")}
     other_version = UserError(f"{path} was written by another version of vector-universe: go on with that one, or give "
                               "--out a new folder")
     try:
@@ -85,11 +88,8 @@ def load_checkpoint(path: Path, model: DualEncoder, task: nn.Module, optimizer: 
         raise other_version
     model.load_state_dict(rooms["model"], strict=False)  # what does not learn is in the base
     task.load_state_dict(rooms["task"])
-    states: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in rooms["optimizer"].items():
-        index, name = name.split(".", 1)
-        states.setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    task.load_beside(rooms["beside"])
+    load_optimizer(optimizer, rooms["optimizer"])
     if average is not None:
         average.load(rooms["average"])
     return progress
@@ -121,5 +121,5 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: dict[str, st
         os.close(folder)
 
 
-def _base(model: DualEncoder) -> str:
-    return model.adapted.base_fingerprint if model.adapted else ""
+def _base(model: PreTrainedModel) -> str:
+    return model.adapted.base_fingerprint if isinstance(model, DualEncoder) and model.adapted else ""

@@ -13,6 +13,7 @@ IMAGES_SEEN = 54_000  # what `epochs=None` aims at
 MIN_EPOCHS, MAX_EPOCHS = 8, 100
 DEFAULT_BATCH = 128
 OWN_IMAGE_TOWERS, OWN_TEXT_TOWERS = ("convnet", "vit"), ("bag_of_words", "transformer")
+PREDICTIONS = ("bag_of_words", "ngram", "captioner")  # objectives that embed no texts
 Adapt = Literal["auto", "frozen", "lora", "last_k", "full"]
 LeaveOut = Literal["none", "same_labels", "any_label"]
 # Settings that a given model has already, and those that only a given one takes.
@@ -20,6 +21,13 @@ FROM_SCRATCH = ("image_tower", "text_tower", "pretrained_towers", "projection", 
                 "embedding_width", "max_text_tokens")
 OF_A_MODEL = ("adapt_image", "adapt_text", "last_k", "lora_rank", "lora_alpha", "lora_dropout", "lora_targets",
               "retain", "wise_ft")
+# Settings of text vectors, which a model that predicts words has none of.
+OF_TEXT_VECTORS = ("text_tower", "projection", "projection_dropout", "embedding_width", "learning_rate_text",
+                   "word_dropout", "encoder_dropout")
+GENERATED_SIZES = (32, 64, 128)
+# All that the training of a generator alone looks at.
+OF_A_GENERATOR = ("recipe", "model", "objective", "generated_size", "epochs", "batch_size", "learning_rate", "ema",
+                  "flip", "colour", "cache", "cache_gb", "tracker", "seed")
 
 
 @dataclass(frozen=True)
@@ -27,8 +35,8 @@ class TrainConfig:
     """Settings of a run. The defaults fit 100 to 20,000 pictures on two CPU cores, from scratch."""
 
     recipe: str | None = None
-    """The ready run that these settings begin with: scratch, lora, locked_image, alignment, resnet_distilbert, fusion;
-    on the command line by itself lora for a given model, else scratch."""
+    """The ready run that these settings begin with: scratch, lora, locked_image, alignment, resnet_distilbert, fusion,
+    bag_of_words, ngram, captioner, gan; on the command line by itself lora for a given model, else scratch."""
 
     # ---- the model ----
     model: str | None = None
@@ -69,9 +77,12 @@ class TrainConfig:
     """Last names of the layers that get LoRA, such as q_proj; by itself query, key, value, output of attention."""
 
     # ---- the objective ----
-    objective: Literal["auto", "info_nce", "sigmoid", "alignment", "fusion"] = "auto"
+    objective: Literal["auto", "info_nce", "sigmoid", "alignment", "fusion", "bag_of_words", "ngram", "captioner",
+                       "gan"] = "auto"
     """What is asked of the embeddings: CLIP's InfoNCE, SigLIP's sigmoid, alignment + anisotropy over two views, or the
-    labels of image and title fused; auto is sigmoid for a SigLIP, else InfoNCE."""
+    labels of image and title fused; auto is sigmoid for a SigLIP, else InfoNCE. Or of the image alone, to predict its
+    text: a bag_of_words, its n-grams, or the whole of it (captioner). Or to draw pictures from texts that the given
+    model embeds (gan)."""
     soft_labels: float = 0.0
     """Share of InfoNCE's target that goes to texts with common labels (rare labels count more)."""
     leave_out: LeaveOut = "none"
@@ -90,11 +101,21 @@ class TrainConfig:
     modality_dropout: float = 0.25
     """Fusion: probability with which an input of a training row is hidden; one always stays."""
 
+    # ---- the generator ----
+    generated_size: int = 32
+    """Side of generated pictures in pixels: 32, 64 or 128."""
+    generated_share: float | None = None
+    """Generated pairs to a real one at the end of the run, rising from 0; 0 trains a generator beside the model that
+    gives it nothing; by itself there is no generator."""
+    generated_weight: float = 0.5
+    """As how much of a real pair a generated one counts."""
+
     # ---- batches ----
     epochs: int | None = None
     """Passes over the training pictures; by itself about 54,000 pictures in all, within 8 to 100 passes."""
     batch_size: int | None = None
-    """Pairs compared with each other in one step, over all processes; by itself 128, or all pictures if fewer."""
+    """Pairs compared with each other in one step, or pictures whose text is predicted, over all processes; by itself
+    128, or all pictures if fewer."""
     micro_batch: int | None = None
     """Pairs that are in memory at once; changes memory and time, not the result; by itself what fits."""
 
@@ -140,6 +161,8 @@ class TrainConfig:
     """Probability with which a word of a training text is left out."""
     encoder_dropout: float = 0.0
     """Dropout after each block that learns; makes two views of one text (SimCSE)."""
+    decoder_dropout: float = 0.0
+    """Dropout in the captioner's decoder."""
     views: int | None = None
     """Different views of each example; by itself new ones each epoch, but one where a frozen part is read back."""
 
@@ -158,6 +181,9 @@ class TrainConfig:
     """Which weights become the model: the last, or those with the best validation."""
     monitor_every: int = 10
     """Steps between two looks at the geometry of the embeddings, which warn of collapse."""
+    zero_shot_points: int = 0
+    """How often zero-shot classification of the test split is measured on the way, at places evenly spread on a log
+    axis of pictures seen; `vu compare` draws it. See metrics.jsonl."""
     tracker: Literal["none", "tensorboard", "wandb"] = "none"
     """Where figures go besides the run folder; needs the extra 'track'."""
     retain: str | None = None
@@ -175,7 +201,8 @@ class TrainConfig:
         """
         for name, low in (("epochs", 1), ("batch_size", 2), ("micro_batch", 1), ("embedding_width", 1), ("last_k", 0),
                           ("lora_rank", 1), ("lora_alpha", 1), ("max_text_tokens", 1), ("plateau_patience", 0),
-                          ("views", 1), ("cache_gb", 0), ("early_stopping", 1), ("monitor_every", 1)):
+                          ("views", 1), ("cache_gb", 0), ("early_stopping", 1), ("monitor_every", 1),
+                          ("zero_shot_points", 0)):
             value = getattr(self, name)
             if value is not None and not value >= low:
                 raise UserError(f"{name} is {value}: it must be at least {low}")
@@ -183,18 +210,25 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not 0 < value < 1:
                 raise UserError(f"{name} is {value}: it must lie between 0 and 1")
-        for name in ("warmup", "word_dropout", "lora_dropout", "projection_dropout", "encoder_dropout", "soft_labels",
-                     "modality_dropout", "ema", "colour", "weight_decay"):
+        for name in ("warmup", "word_dropout", "lora_dropout", "projection_dropout", "encoder_dropout",
+                     "decoder_dropout", "soft_labels", "modality_dropout", "ema", "colour", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: it must be at least 0 and below 1")
-        for name in ("gradient_clip", "positive_weight", "temperature"):
+        for name in ("gradient_clip", "positive_weight", "temperature", "generated_weight"):
             if not getattr(self, name) > 0:
                 raise UserError(f"{name} is {getattr(self, name)}: it must be above 0")
+        if self.generated_share is not None and not 0 <= self.generated_share <= 1:
+            raise UserError(f"generated_share is {self.generated_share}: it must lie between 0 and 1")
+        if self.generated_share is not None and self.objective not in ("auto", "info_nce"):
+            raise UserError(f"generated_share is {self.generated_share}: only the objective info_nce takes generated "
+                            "pairs")
         if not 0 < self.plateau_factor < 1:
             raise UserError(f"plateau_factor is {self.plateau_factor}: it must lie between 0 and 1")
         if self.wise_ft is not None and not 0 <= self.wise_ft <= 1:
             raise UserError(f"wise_ft is {self.wise_ft}: it must lie between 0 and 1")
         self._check_towers()
+        self._check_prediction()
+        self._check_generator()
         if self.soft_labels and self.objective not in ("auto", "info_nce"):
             raise UserError(f"soft_labels is {self.soft_labels}: only the objective info_nce takes soft targets")
         if self.leave_out != "none" and self.objective not in ("auto", "info_nce"):
@@ -215,8 +249,34 @@ class TrainConfig:
         if (self.adapt_image, self.adapt_text) == ("frozen", "frozen"):
             raise UserError("adapt_image and adapt_text are both frozen: nothing would learn; adapt one of them")
 
+    def _check_prediction(self) -> None:
+        if not self.predicts:
+            return
+        if self.model is not None:
+            raise UserError(f"the objective {self.predicts} makes a new model, which predicts words: leave --model out")
+        if given := self._changed(OF_TEXT_VECTORS):
+            raise UserError(f"{', '.join(given)}: the objective {self.predicts} predicts words and embeds no texts; "
+                            f"leave {'them' if len(given) > 1 else 'it'} out")
+
+    def _check_generator(self) -> None:
+        if self.generated_size not in GENERATED_SIZES:
+            raise UserError(f"generated_size is {self.generated_size}: choose {', '.join(map(str, GENERATED_SIZES))}")
+        if self.objective != "gan":
+            return
+        if self.model is None:
+            raise UserError("the objective gan draws pictures from texts that a given model embeds: give --model, a "
+                            "run of vu train on the same pictures")
+        if given := self._changed(tuple(field.name for field in fields(self) if field.name not in OF_A_GENERATOR)):
+            raise UserError(f"{', '.join(given)}: the objective gan trains a generator alone, and the model stays as "
+                            f"it is; leave {'them' if len(given) > 1 else 'it'} out")
+
     def _changed(self, names: tuple[str, ...]) -> list[str]:
         return [name for name in names if getattr(self, name) != getattr(TrainConfig, name)]
+
+    @property
+    def predicts(self) -> str | None:
+        """What is predicted, where the objective is one of prediction: "bag_of_words", "ngram" or "captioner"."""
+        return self.objective if self.objective in PREDICTIONS else None
 
     @property
     def peak_learning_rate(self) -> float:

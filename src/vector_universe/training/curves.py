@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -11,14 +10,11 @@ from typing import Any
 
 from vector_universe.folders import replace_text
 from vector_universe.page import html_page
-from vector_universe.training.history import History, Points, read_history
+from vector_universe.training.history import History, read_history
 from vector_universe.training.plots import Curve, Mark, draw
+from vector_universe.training.run_verdict import STARVED, chance_loss, predicts, verdict_sentences
 
 CURVES = "curves.html"
-STARVED = 0.25  # share of the time spent waiting for data: above it, data is the limit
-LEARNED = 3.0  # times chance: validation recall below it is hardly more than luck
-TELLING = 0.2  # recall@10 that chance alone gives: above it, there are too few pictures to tell anything
-BOTH_WAYS = {"image_to_text", "text_to_image"}  # the parts of InfoNCE, whose loss at chance is ln B
 
 
 def write_curves(run_path: Path) -> Path:
@@ -40,14 +36,6 @@ def write_curves(run_path: Path) -> Path:
     page = run_path / CURVES
     replace_text(page, _page(history, run_path.resolve().name))
     return page
-
-
-def verdict_sentences(history: History) -> list[str]:
-    """How a run went, in plain words: whether it learned, its loss, its best validation, warnings, and its limit."""
-    if not history.steps:
-        return ["No step has been logged yet."]
-    return [sentence for sentence in (_whether_it_learned(history), _of_loss(history), _of_validation(history),
-                                      _of_warnings(history), _of_speed(history)) if sentence]
 
 
 def _page(history: History, name: str) -> str:
@@ -72,7 +60,7 @@ def _page(history: History, name: str) -> str:
 
 def _plots(history: History) -> list[tuple[str, str, list[Curve], bool]]:
     """Title, how to read it, curves, and whether the axis begins at 0; those without a figure are left out."""
-    chance = _chance_loss(history)
+    chance = chance_loss(history)
     loss = [_curve(history, "loss", "loss", noisy=True)]
     if len(history.parts) > 1:
         loss += [_curve(history, part.replace("_", " "), part, noisy=True) for part in history.parts]
@@ -86,6 +74,8 @@ def _plots(history: History) -> list[tuple[str, str, list[Curve], bool]]:
          [*loss, *_level(history, f"chance, ln {history.batch_size}", chance)], True),
         ("Validation recall", "Share of texts whose own picture is among the first 10, 5 or 1 found.",
          [*recalls, at_chance], True),
+        ("Validation loss", "How badly the texts of pictures are predicted that it has not learned from.",
+         [_curve(history, "validation loss", "validation/loss", dots=True)] if predicts(history) else [], False),
         ("Cosines", "True pairs should rise above strangers.",
          [_curve(history, "true pairs", "geometry/pair_cosine", noisy=True),
           _curve(history, "strangers", "geometry/off_pair_cosine", noisy=True)], False),
@@ -143,79 +133,3 @@ def _shown(value: Any) -> str:
     if value is None:
         return "not set"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _whether_it_learned(history: History) -> str:
-    if history.open_warnings:
-        return "Look at the open warnings first."
-    best, chance = _best(history), _chance_recall(history)
-    if best is not None and 0 < chance <= TELLING:
-        times = best[1] / chance
-        if times < LEARNED:
-            return "It hardly learned: what it finds in the validation pictures is near pure chance."
-        return f"It learned: it finds the right validation picture {times:.0f} times as often as chance."
-    line = _chance_loss(history)
-    if line is None:
-        return "Training went through without a warning."
-    return "It learned." if history.steps[-1]["loss"] < 0.9 * line else "It hardly learned."
-
-
-def _of_loss(history: History) -> str:
-    last, line = history.steps[-1], _chance_loss(history)
-    against = f", where pure chance gives ln {history.batch_size} = {line:.2f}" if line else ""
-    return f"The loss came to {last['loss']:.3g} after {int(last['step']) + 1:,} steps{against}."
-
-
-def _of_validation(history: History) -> str:
-    best = _best(history)
-    if best is None:
-        return "There was no validation."
-    if _chance_recall(history) > TELLING:
-        return "There are too few validation pictures for recall@10 to tell anything."
-    steps, recalls = history.series("validation/recall_at_10")
-    record = history.validations[steps.index(best[0])]
-    epoch = f" after epoch {int(record['epoch'])} of {int(history.validations[-1]['epoch'])}" if (
-        "epoch" in record and len(steps) > 1) else ""
-    among = record.get("validation/candidates")
-    sentence = (f"Validation recall@10 was {best[1]:.3f} at its best{epoch}"
-                + (f", among {int(among):,} pictures" if among else "") + ".")
-    queries = record.get("validation/queries") or among or 1
-    error = math.sqrt(max(best[1] * (1 - best[1]), 1 / queries) / queries)
-    if best[1] - recalls[-1] > 3 * error:
-        sentence += f" It has fallen to {recalls[-1]:.3f} since: fewer epochs, or more data, would do better."
-    return sentence
-
-
-def _of_warnings(history: History) -> str:
-    names = [str(verdict["name"]).replace("_", " ") for verdict in history.open_warnings]
-    if names:
-        return f"Open warning{'s' if len(names) > 1 else ''}: {', '.join(names)}."
-    return "All warnings were taken back." if history.verdicts else "There were no warnings."
-
-
-def _of_speed(history: History) -> str:
-    speed, waiting = (history.series(name)[1] for name in ("pairs_per_second", "waiting"))
-    sentence = f"It took {sum(speed) / len(speed):,.0f} pairs a second" if speed else ""
-    if not waiting:
-        return sentence and f"{sentence}."
-    share = sum(waiting) / len(waiting)
-    limit = (f"data is the limit: {share:.0%} of the time went into waiting for it" if share > STARVED else
-             f"computing is the limit: only {share:.0%} of the time went into waiting for data")
-    return f"{sentence}; {limit}." if sentence else f"{limit[0].upper()}{limit[1:]}."
-
-
-def _best(history: History) -> tuple[int, float] | None:
-    """Step and value of the best validation recall@10; None without one."""
-    found: Points = history.series("validation/recall_at_10")
-    return max(zip(*found, strict=True), key=lambda point: point[1], default=None)
-
-
-def _chance_recall(history: History) -> float:
-    """Recall@10 of a random order; 0 where it is not known."""
-    return max(history.series("validation/chance_at_10")[1], default=0.0)
-
-
-def _chance_loss(history: History) -> float | None:
-    """ln B, where the loss is InfoNCE's: other losses have other values at chance."""
-    parts = set(history.parts)
-    return math.log(history.batch_size) if history.batch_size and parts <= BOTH_WAYS else None

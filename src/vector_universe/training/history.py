@@ -92,7 +92,7 @@ def read_history(run_path: Path) -> History:
     config = _read(run_path / "config.json")
     return History(
         steps=[flat for flat in figures if "loss" in flat],
-        validations=[flat for flat in figures if "validation/recall_at_10" in flat],
+        validations=[flat for flat in figures if any(name.startswith("validation/") for name in flat)],
         verdicts=[record["verdict"] for record in records if record.get("verdict")],
         config=config, summary=str(_read(run_path / "data.json").get("summary", "")),
         batch_size=_batch_size(everything, config))

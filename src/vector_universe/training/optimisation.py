@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -12,17 +12,19 @@ from torch import Tensor, nn
 from vector_universe.models import DualEncoder
 from vector_universe.models.adaptation import SIDES
 from vector_universe.models.adapter_file import learned_state
+from vector_universe.models.predictors import Predictor
 from vector_universe.training.config import TrainConfig
 
 
-def build_optimizer(model: DualEncoder, task: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+def build_optimizer(model: DualEncoder | Predictor, task: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     """AdamW over what learns: a group for each rate, with and without weight decay (biases, norms, temperature).
 
     Each group has `peak`, the rate that the schedule is a share of.
     """
     rates = {side: rate or config.peak_learning_rate for side, rate in (
         ("image", config.learning_rate_image), ("text", config.learning_rate_text))}
-    towers = {side: f"towers.{model.towers.modules_of(side)[0]}." for side in SIDES}
+    towers = {"image": "image_tower."} if isinstance(model, Predictor) else {
+        side: f"towers.{model.towers.modules_of(side)[0]}." for side in SIDES}
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in (*model.named_parameters(), *task.named_parameters()):
         if parameter.requires_grad:
@@ -51,6 +53,21 @@ def set_rates(optimizer: torch.optim.Optimizer, share: float) -> float:
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * share
     return max(group["lr"] for group in optimizer.param_groups)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What the optimiser remembers of each parameter, by flat names; see `load_optimizer`."""
+    return {f"{index}.{name}": tensor for index, state in optimizer.state_dict()["state"].items()
+            for name, tensor in state.items()}
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Go on from `optimizer_tensors`; rates and the like stay as they are."""
+    states: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, name = key.split(".", 1)
+        states.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 class Plateau:
@@ -84,7 +101,7 @@ class Plateau:
 class WeightAverage:
     """The exponential moving average of what learns (Polyak & Juditsky 1992), with a warm-up of the decay."""
 
-    def __init__(self, model: DualEncoder, decay: float) -> None:
+    def __init__(self, model: nn.Module, decay: float) -> None:
         self.model, self.decay = model, decay
         self.average = {name: tensor.detach().clone() for name, tensor in learned_state(model).items()}
 

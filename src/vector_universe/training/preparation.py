@@ -19,9 +19,12 @@ from vector_universe.models import DualEncoder, adapt, load_run_model
 from vector_universe.models.adaptation import SIDES, trainable_table
 from vector_universe.models.cut import TowerCut
 from vector_universe.models.dropout import encoder_dropout
+from vector_universe.models.image_encoder import ImageEncoder
 from vector_universe.models.precision import use_bf16
+from vector_universe.models.predictors import Predictor
 from vector_universe.models.towers import Side
 from vector_universe.training.activation_cache import ActivationCache
+from vector_universe.training.adversarial.pairs import check_pairs, check_sizes
 from vector_universe.training.batches import order_apart, random_order, relatives
 from vector_universe.training.config import TrainConfig
 from vector_universe.training.false_negatives import families
@@ -30,8 +33,10 @@ from vector_universe.training.processes import Processes
 from vector_universe.training.progress import TrainingProgress
 from vector_universe.training.run_folder import RunFolder
 from vector_universe.training.sides import ImageSide, ReadBack, TextSide
-from vector_universe.training.start import adaptation_of, new_model
-from vector_universe.training.tasks import Task, build_task
+from vector_universe.training.start import adaptation_of, new_model, new_predictor
+from vector_universe.training.tasks.build import build_pairs
+from vector_universe.training.tasks.predictive import Predictive
+from vector_universe.training.tasks.task import Task
 from vector_universe.training.views import ImageViews
 
 GB = 1_000_000_000
@@ -49,7 +54,7 @@ class Setup:
 
     accelerator: Accelerator
     processes: Processes
-    model: DualEncoder
+    model: DualEncoder | Predictor
     task: Task
     optimizer: torch.optim.Optimizer
     average: WeightAverage | None
@@ -97,7 +102,8 @@ def set_up(dataset: ImageTextDataset, config: TrainConfig, run: RunFolder, accel
     torch.manual_seed(config.seed)
     given = load_run_model(config.model) if config.model else None
     used = dataset.select([i for i, split in enumerate(dataset.table["split"]) if split != "test"])
-    model = given or new_model(config, [text for example in used.split("train") for text in example.prompts])
+    first_texts = [text for example in used.split("train") for text in example.prompts]
+    model = given or (new_predictor if config.predicts else new_model)(config, first_texts)
     model.config.image_exact |= config.exact_decoding
     budget = int(config.cache_gb * GB) if config.cache else 0
     with progress.decoding(len(used)) as advance:
@@ -109,38 +115,35 @@ def set_up(dataset: ImageTextDataset, config: TrainConfig, run: RunFolder, accel
     if len(training) < 2:
         raise UserError(f"only {len(training)} training images of {dataset.source} can be decoded: "
                         f"see {run.path / 'skipped.csv'}")
+    if config.generated_share is not None:
+        check_pairs([store.examples[row] for row in training], dataset.source)
+        check_sizes([store.examples[row] for row in training], config.generated_size, progress)
     texts = [example.prompts for example in store.examples]
     training_texts = [text for row in training for text in texts[row]]
     if cut := model.count_cut(training_texts):
         progress.say(f"{cut} of {len(training_texts)} training texts are longer than the "
                      f"{model.config.max_text_tokens} tokens that the model reads: the rest of them is cut off")
     if given is not None:
-        adapt(model, adaptation_of(config, model), base=str(config.model))
+        adapt(given, adaptation_of(config, given), base=str(config.model))
     model.to(accelerator.device).train()
 
     caches: list = [store]
-    cuts: dict[Side, TowerCut | None] = {side: TowerCut.of(model, side) if given is not None else None
-                                         for side in SIDES}
-    # New views each epoch, but one where a frozen part is read back: the example as it is.
-    views = {side: config.views or (1 if cut is not None else None) for side, cut in cuts.items()}
-    as_it_is = {side: cut is not None and config.views is None for side, cut in cuts.items()}
-    read_back = {side: _read_back(side, cut, config, budget - store.bytes, run.cache, processes, caches)
-                 for side, cut in cuts.items()}
-    images = ImageSide(model, store, image_views(config, model, as_it_is["image"]), config.seed, views["image"],
-                       read_back["image"])
-    texts_side = TextSide(model, texts, 0.0 if as_it_is["text"] else config.word_dropout, config.seed, views["text"],
-                          read_back["text"])
-    for one in (images, texts_side):
-        _check_cut(one, training, progress)
     same_image = _same_image(store.examples, config, progress)
-    task = build_task(model, images, texts_side, store.examples, same_image, config, processes.group)
+    task: Task
+    if isinstance(model, Predictor):
+        task = Predictive(model, store, image_views(config, model, False), texts, config.seed, config.views,
+                          processes.group)
+    else:
+        images, texts_side = _sides(model, store, texts, training, config, budget - store.bytes, run.cache, processes,
+                                    caches, progress)
+        task = build_pairs(model, images, texts_side, store.examples, same_image, config, processes.group)
+        if config.encoder_dropout:
+            for one in (images, texts_side):
+                if one.learns:  # elsewhere it would be noise alone
+                    encoder_dropout(model, one.side, config.encoder_dropout)
     task.to(accelerator.device)
     if given is not None:
-        progress.trainable(trainable_table(model))
-    if config.encoder_dropout:
-        for one in (images, texts_side):
-            if one.learns:  # elsewhere it would be noise alone
-                encoder_dropout(model, one.side, config.encoder_dropout)
+        progress.trainable(trainable_table(given))
     epochs, batch_size = config.epochs_for(len(training)), config.batch_size_for(len(training), processes.size)
     steps_per_epoch = len(training) // batch_size
     kin = _kin(store.examples, texts, same_image, training, batch_size, config, progress)
@@ -149,9 +152,27 @@ def set_up(dataset: ImageTextDataset, config: TrainConfig, run: RunFolder, accel
                  training, validation, kin, batch_size, steps_per_epoch, epochs, caches, run.cache)
 
 
+def _sides(model: DualEncoder, store: FrameStore, texts: list[list[str]], training: list[int], config: TrainConfig,
+           budget: int, folder: Path, processes: Processes, caches: list, progress: TrainingProgress,
+           ) -> tuple[ImageSide, TextSide]:
+    """Pictures and texts on their way into a model; what is frozen of a given one is read back."""
+    cuts: dict[Side, TowerCut | None] = {side: TowerCut.of(model, side) if config.model else None for side in SIDES}
+    # New views each epoch, but one where a frozen part is read back: the example as it is.
+    views = {side: config.views or (1 if cut is not None else None) for side, cut in cuts.items()}
+    as_it_is = {side: cut is not None and config.views is None for side, cut in cuts.items()}
+    read_back = {side: _read_back(side, cut, config, budget, folder, processes, caches) for side, cut in cuts.items()}
+    images = ImageSide(model, store, image_views(config, model, as_it_is["image"]), config.seed, views["image"],
+                       read_back["image"])
+    texts_side = TextSide(model, texts, 0.0 if as_it_is["text"] else config.word_dropout, config.seed, views["text"],
+                          read_back["text"])
+    for one in (images, texts_side):
+        _check_cut(one, training, progress)
+    return images, texts_side
+
+
 def _same_image(examples: list[Example], config: TrainConfig, progress: TrainingProgress) -> list[int]:
     """A number for each example, equal for those whose images count as one."""
-    if config.duplicates == "off":
+    if config.duplicates == "off" or (config.predicts and config.batches == "random"):  # then nobody asks
         return list(range(len(examples)))
     groups = duplicate_groups([example.image for example in examples], near=config.duplicates == "near")
     if copies := len(groups) - len(set(groups)):
@@ -179,7 +200,7 @@ def build_accelerator(config: TrainConfig) -> Accelerator:
     return Accelerator(cpu=cpu, mixed_precision="bf16" if use_bf16(config.precision) else "no")
 
 
-def image_views(config: TrainConfig, model: DualEncoder, as_it_is: bool) -> ImageViews:
+def image_views(config: TrainConfig, model: ImageEncoder, as_it_is: bool) -> ImageViews:
     """How pictures vary: what is asked for, or what suits the model."""
     kind = config.image_views
     if kind == "auto":

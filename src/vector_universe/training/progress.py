@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -68,7 +67,7 @@ class TrainingProgress:
                  + (f"{processes} processes, " if processes > 1 else "") + f"{torch.get_num_threads()} threads, "
                  f"precision {'bf16' if setup.accelerator.mixed_precision == 'bf16' else 'fp32'}; "
                  f"{setup.epochs} epochs of {setup.steps_per_epoch} steps, batch {setup.batch_size}")
-        self.chance = math.log(setup.batch_size)
+        self.chance = setup.task.chance_loss(setup.batch_size)
         self.epochs = setup.epochs
         self.task = self.bar.add_task("training", total=setup.total_steps, note="", completed=steps_done)
 
@@ -79,24 +78,19 @@ class TrainingProgress:
         self.bar.stop()
 
     def step(self, record: dict) -> None:
-        """Move the bar on; print the first losses beside the loss of pure chance, ln B, where it is that."""
+        """Move the bar on; print the first losses beside the loss of pure chance, where it is known."""
         step, self.loss, speed = record["step"], record["loss"], record["pairs_per_second"]
         self.speed = 0.9 * self.speed + 0.1 * speed if self.speed else speed
         self.waiting = 0.9 * self.waiting + 0.1 * record["waiting"]
         if step < FIRST_LOSSES:
-            chance = f" (chance is ln B = {self.chance:.3f})" if "image_to_text" in record else ""
+            chance = f" (chance is ln B = {self.chance:.3f})" if self.chance is not None else ""
             self.say(f"step {step}: loss {self.loss:.3f}{chance}")
         self.bar.update(self.task, completed=step + 1, note=f"loss {self.loss:.3f}  {self.speed:.0f} pairs/s")
 
-    def epoch(self, epoch: int, validation: dict | None) -> None:
-        """Print a line for every few epochs and the last."""
+    def epoch(self, epoch: int, validation: str) -> None:
+        """Print a line for every few epochs and the last, with what is to be said of the validation, if anything."""
         if epoch % max(1, self.epochs // LINES) and epoch < self.epochs:
             return
         bound = f", {self.waiting:.0%} of it waiting for data" if self.waiting > DATA_BOUND else ""
         line = f"epoch {epoch}/{self.epochs}: loss {self.loss:.3f}, {self.speed:.0f} pairs/s{bound}"
-        if validation and "recall_at_10" in validation:
-            line += (f"; validation recall@10 {validation['recall_at_10']:.3f} among {validation['candidates']} "
-                     f"(chance {validation['chance_at_10']:.3f})")
-        elif validation:
-            line += f"; validation mAP of labels {validation['average_precision']:.3f}"
-        self.say(line)
+        self.say(f"{line}; {validation}" if validation else line)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 from vector_universe.errors import UserError
 from vector_universe.training.config import TrainConfig
+
+Prediction = Literal["bag_of_words", "ngram", "captioner"]
 
 
 def scratch(model: str | None = None) -> TrainConfig:
@@ -54,8 +57,39 @@ def fusion(model: str | None = None) -> TrainConfig:
     return TrainConfig(model=model, objective="fusion", word_dropout=0.0, warmup=0.05)
 
 
+def bag_of_words(model: str | None = None) -> TrainConfig:
+    """Which words stand in the text of a picture (Joulin et al. 2016): CLIP's first rival."""
+    return _prediction(model, "bag_of_words")
+
+
+def ngram(model: str | None = None) -> TrainConfig:
+    """Which n-grams of one to five words stand there (Visual N-Grams, Li et al. 2017)."""
+    return _prediction(model, "ngram")
+
+
+def captioner(model: str | None = None) -> TrainConfig:
+    """The whole text, token by token, by a Transformer that looks at the picture (VirTex, Desai & Johnson 2021)."""
+    return _prediction(model, "captioner")
+
+
+def gan(model: str | None = None) -> TrainConfig:
+    """A generator that draws pictures from the texts of a given model, which stays as it is; see docs/generator.md."""
+    if model is None:
+        raise UserError("the recipe gan draws pictures from texts that a given model embeds: give --model, a run of vu "
+                        "train on the same pictures")
+    return TrainConfig(model=model, objective="gan", batch_size=32)
+
+
+def gan_joint(model: str | None = None) -> TrainConfig:
+    """Image and text encoders by InfoNCE on real pairs and, more and more, on those that a generator adds to them."""
+    if model is None:
+        return TrainConfig(generated_share=1.0)
+    return TrainConfig(model=model, generated_share=1.0, word_dropout=0.0, warmup=0.05)
+
+
 RECIPES: dict[str, Callable[[str | None], TrainConfig]] = {
-    recipe.__name__: recipe for recipe in (scratch, lora, alignment, resnet_distilbert, fusion, locked_image)}
+    recipe.__name__: recipe for recipe in (scratch, lora, alignment, resnet_distilbert, fusion, locked_image,
+                                           bag_of_words, ngram, captioner, gan, gan_joint)}
 
 
 def recipe(name: str | None = None, model: str | None = None) -> TrainConfig:
@@ -68,6 +102,12 @@ def recipe(name: str | None = None, model: str | None = None) -> TrainConfig:
     if name not in RECIPES:
         raise UserError(f"there is no recipe {name!r}: choose one of {', '.join(RECIPES)}")
     return replace(RECIPES[name](model), recipe=name)
+
+
+def _prediction(model: str | None, objective: Prediction) -> TrainConfig:
+    if model is not None:
+        raise UserError(f"the recipe {objective} makes a new model, which predicts words: leave --model out")
+    return TrainConfig(objective=objective)
 
 
 def _needed(model: str | None, recipe: str) -> str:

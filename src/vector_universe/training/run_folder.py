@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from vector_universe.data import ImageTextDataset, SkippedRow, write_skipped
 from vector_universe.errors import UserError
@@ -28,21 +30,23 @@ Trained on **{summary}**.
 
 | file | what |
 |---|---|
-| `model/` | the trained model: `DualEncoder.from_pretrained("model")`; there once training has finished |
+| `model/` | the trained model: `{kind}.from_pretrained("model")`; there once training has finished |
 | `adapter/` | of a run that began from a given model: what it learned, by itself; `load_adapter(base, "adapter")` |
 | `config.json` | every setting; the same settings and data give the same model |
 | `data.json` | source, fingerprint and counts of the data |
 | `trained_on.jsonl` | ids of the examples that it learns from, one a line: `vu evaluate` looks for them in the test |
 | `kernel/` | of a run with the objective fusion: what scores `labels.json`; `KernelKL.load("kernel")` |
+| `generator/`, `samples/` | of a run with generated pairs: what draws them, and a sheet an epoch; `vu generate` |
 | `evaluation.html`, `evaluation.json` | what `vu evaluate` measured last: a page, and every figure |
 | `retention.json` | of a run with `retain`: what was gained here and lost there, for blends with the base |
 | `skipped.csv` | rows that were left out, and why |
 | `curves.html` | how it went, drawn; there once training has finished |
-| `metrics.jsonl` | a line a step (`loss`), some steps (`geometry`), an epoch (`validation`), a warning (`verdict`) |
+| `metrics.jsonl` | a line a step (`loss`), some steps (`geometry`), an epoch (`validation`), a warning (`verdict`), \
+a look at the test split (`zero_shot`) |
 | `environment.json` | versions of the software |
 | `checkpoint.safetensors` | where the run stands; the same command continues from it |
 
-Next: `vu evaluate {run} --data {source}`, then `vu index {run} --data {source} --out universe`.
+Next: `vu evaluate {run} --data {source}`{then}.
 """
 
 
@@ -56,6 +60,7 @@ class RunFolder:
         self.cache = path / "cache"  # gone when training ends
         self.checkpoint = path / "checkpoint.safetensors"
         self.best = path / "best.safetensors"
+        self.generator = path / "generator"
         self.kernel = path / "kernel"
         self.metrics = path / "metrics.jsonl"
         self.curves = path / "curves.html"
@@ -93,7 +98,9 @@ class RunFolder:
         self._write("environment.json", {"python": platform.python_version(), "platform": platform.platform()}
                     | {package: version(package) for package in PACKAGES})
         (self.path / "README.md").write_text(
-            README.format(summary=dataset.summary(), run=self.path, source=dataset.source))
+            README.format(summary=dataset.summary(), run=self.path, source=dataset.source,
+                          kind="Predictor" if config.predicts else "DualEncoder", then=_after_evaluation(
+                              config, self.path, dataset.source)))
 
     def write_skipped(self, rows: Sequence[SkippedRow]) -> None:
         """List what was left out, with its reason, in `skipped.csv`."""
@@ -129,6 +136,21 @@ class RunFolder:
 
     def _write(self, name: str, content: dict) -> None:
         replace_text(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _after_evaluation(config: TrainConfig, run: Path, source: str) -> str:
+    if config.predicts == "captioner":
+        return f", then `vu caption {run} --data {source}`"
+    return "" if config.predicts else f", then `vu index {run} --data {source} --out universe`"
+
+
+def put_model(model: PreTrainedModel, place: Path) -> None:
+    """Save a model in place by one rename."""
+    temporary = place.with_suffix(".partial")
+    for stale in (temporary, place):
+        shutil.rmtree(stale, ignore_errors=True)
+    model.save_pretrained(temporary)
+    temporary.rename(place)
 
 
 def _step(line: str) -> float:

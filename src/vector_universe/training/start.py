@@ -9,7 +9,9 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 from vector_universe.errors import UserError
 from vector_universe.models import Adaptation, DualEncoder, DualEncoderConfig
 from vector_universe.models.adaptation import default_mode
-from vector_universe.models.pretrained import load_tokenizer, tower_config
+from vector_universe.models.auto_towers import AutoImageTower
+from vector_universe.models.predictors import Predictor, PredictorConfig
+from vector_universe.models.pretrained import image_part, load_tokenizer, tower_config
 from vector_universe.training.config import OWN_IMAGE_TOWERS, OWN_TEXT_TOWERS, TrainConfig
 
 OWN_IMAGE_SIZE = 64
@@ -44,6 +46,30 @@ def new_model(config: TrainConfig, texts: Sequence[str]) -> DualEncoder:
     return DualEncoder.from_towers(
         image, text, projection=config.projection, width=config.embedding_width, dropout=config.projection_dropout,
         max_text_tokens=config.max_text_tokens, image_size=size, tokenizer=tokenizer, texts=texts)
+
+
+def new_predictor(config: TrainConfig, texts: Sequence[str]) -> Predictor:
+    """A model that predicts words, with an image tower as `new_model` makes it.
+
+    Args:
+        config: its objective is one of prediction.
+        texts: of the training pictures; the words are learned from them.
+
+    Raises:
+        UserError: a tower is not found, or the texts have fewer than two words.
+    """
+    assert config.predicts is not None
+    image: str | PretrainedConfig = config.image_tower
+    if config.image_tower not in OWN_IMAGE_TOWERS and not config.pretrained_towers:
+        image = tower_config(config.image_tower)
+    settings, trained = image_part(image, config.image_size)
+    shape = PredictorConfig(config.predicts, dropout=config.decoder_dropout, **settings)
+    shape.max_text_tokens = config.max_text_tokens or shape.max_text_tokens
+    model = Predictor.from_scratch(texts, shape)
+    if trained is not None:
+        assert isinstance(model.image_tower, AutoImageTower)
+        model.image_tower.model.load_state_dict(trained.state_dict())
+    return model
 
 
 def adaptation_of(config: TrainConfig, model: DualEncoder) -> Adaptation:

@@ -6,10 +6,9 @@ from vector_universe.errors import UserError
 from vector_universe.evaluation.classification import class_splits, classify
 from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.few_shot import SAMPLES, STRENGTH, crossing, few_shot, possible_shots
-from vector_universe.evaluation.prompts import choose_prompts
 from vector_universe.evaluation.section import Curve, Figure, Plot, Section, all_single
 from vector_universe.evaluation.subject import Subject
-from vector_universe.evaluation.zero_shot import zero_shot_scores
+from vector_universe.evaluation.zero_shot import prompts_for, zero_shot_scores
 from vector_universe.progress import StageProgress, counter
 
 TITLE = "Few-shot"
@@ -38,8 +37,8 @@ def evaluate_few_shot(subject: Subject, config: EvaluateConfig, progress: StageP
     counts = possible_shots(learnt.counts_C)
     points = few_shot(rows_ND, learnt.numbers_N, rows_MD, judged.numbers_N, len(learnt.names), counts, seed=config.seed,
                       advance=counter(progress, TITLE, len(counts) * SAMPLES))
-    prompts = choose_prompts(config, subject.dataset.name, subject.dataset.source)
-    zero_shot = classify(zero_shot_scores(subject, judged.names, prompts)[judged.places_N], judged.numbers_N).top_1
+    prompts = prompts_for(subject, config)
+    zero_shot = classify(zero_shot_scores(subject.at(judged.places_N), judged.names, prompts), judged.numbers_N).top_1
     shots, means = tuple(float(point.shots) for point in points), tuple(point.mean for point in points)
     crossed = crossing(shots, means, zero_shot)
     images = len(judged.places_N)

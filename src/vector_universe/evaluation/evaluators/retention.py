@@ -10,6 +10,7 @@ from vector_universe.evaluation.evaluators.retrieval import evaluate_retrieval
 from vector_universe.evaluation.evaluators.zero_shot import evaluate_zero_shot
 from vector_universe.evaluation.section import Section
 from vector_universe.evaluation.subject import Subject
+from vector_universe.models.predictors import Predictor
 from vector_universe.progress import StageProgress, counter
 
 
@@ -26,7 +27,9 @@ def evaluate_retention(subject: Subject, config: EvaluateConfig, progress: Stage
         ["test"] * len(general))
     there = Subject.of(subject.model, general, subject.name,
                        counter(progress, f"reading images of {general.name}", len(general)))
-    sections = [section for evaluator in (evaluate_retrieval, evaluate_zero_shot)
+    evaluators = [evaluate_zero_shot] if isinstance(subject.model, Predictor) else [evaluate_retrieval,
+                                                                                    evaluate_zero_shot]
+    sections = [section for evaluator in evaluators
                 if (section := evaluator(there, config, progress)) is not None]
     figures = [replace(figure, test=general.name) for section in sections for figure in section.figures
                if figure.key and figure.test == "test"]

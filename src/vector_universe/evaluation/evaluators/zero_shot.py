@@ -13,16 +13,18 @@ from vector_universe.evaluation.class_figures import class_cases, class_figures,
 from vector_universe.evaluation.classification import classify, listed
 from vector_universe.evaluation.config import EvaluateConfig
 from vector_universe.evaluation.label_figures import label_cases, label_figures, label_table
-from vector_universe.evaluation.prompts import PLAIN, choose_prompts, readable
+from vector_universe.evaluation.prompts import PLAIN, readable
 from vector_universe.evaluation.section import Figure, Section, all_single
 from vector_universe.evaluation.subject import Subject
-from vector_universe.evaluation.zero_shot import zero_shot_scores
+from vector_universe.evaluation.zero_shot import prompts_for, zero_shot_scores
 from vector_universe.losses.label_sets import LabelSets
+from vector_universe.models.predictors import Predictor
 from vector_universe.progress import StageProgress
 
 TITLE = "Zero-shot classification"
 ABOUT = ("Each label is made texts by prompts, and an image is given the label whose texts are nearest to it; no image "
-         "of a class is needed (Radford et al. 2021, section 3.1). ")
+         "of a class is needed (Radford et al. 2021, section 3.1). A model that predicts words gives the label that "
+         "the image makes likeliest, against how frequent the label is anyway. ")
 
 SAME, LEAST_JUDGED = 0.95, 20  # so large a share of at least so many images with one label is worth a warning
 
@@ -39,7 +41,7 @@ def evaluate_zero_shot(subject: Subject, config: EvaluateConfig, progress: Stage
     names = label_names(subject)
     if not names:
         return None
-    prompts = choose_prompts(config, subject.dataset.name, subject.dataset.source)
+    prompts = prompts_for(subject, config)
     test = subject.test_split or "train"
     places_N = np.array([place for place in subject.places(test) if subject.examples[place].labels], np.int64)
     if len(names) < 2:
@@ -57,7 +59,7 @@ def evaluate_zero_shot(subject: Subject, config: EvaluateConfig, progress: Stage
     chosen = [prompts] if prompts.templates == PLAIN.templates else [PLAIN, prompts]
     for stage, tried in enumerate(chosen):
         progress("zero-shot", stage, len(chosen))
-        scores_NC = zero_shot_scores(subject, names, tried)[places_N]
+        scores_NC = zero_shot_scores(subject.at(places_N), names, tried)
         name = "zero-shot" if tried is prompts else "zero-shot, bare label,"
         figures = _figures(scores_NC, labels, single, test, name, units, config, tried is prompts) + figures
     progress("zero-shot", len(chosen), len(chosen))
@@ -106,6 +108,9 @@ def _warnings(subject: Subject, names: Sequence[str]) -> list[str]:
     if subject.test_split is None:
         warnings.append("There is no test split: zero-shot classification was measured on the train split, which the "
                         "model may have learnt from.")
+    if isinstance(subject.model, Predictor) and (unknown := subject.model.unknown([readable(name) for name in names])):
+        warnings.append(f"The model knows no word of the label{'s' if len(unknown) > 1 else ''} {listed(unknown)}: no "
+                        "training text has one, so no image speaks for it or against it.")
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(readable(name), []).append(name)

@@ -70,7 +70,7 @@ def report_page(report: Report) -> str:
 
 def _section(report: Report, name: str, pictures: dict[int, str]) -> str:
     having = [measured for measured in report.models if name in measured.sections]
-    first = having[0].sections[name]
+    first = next((one.sections[name] for one in having if one.sections[name].figures), having[0].sections[name])
     several = len(report.models) > 1
     plots: dict[str, list[tuple[str, Plot]]] = {}
     for measured in having:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from vector_universe.cli_data import Options, Source, read_data
+from vector_universe.cli.data import Options, Source, read_data
 from vector_universe.data.options import LoadOptions
 from vector_universe.errors import UserError
 

@@ -1,0 +1,1 @@
+"""Adversarial training: a generator and a discriminator that learn from each other."""

@@ -1,0 +1,67 @@
+"""Sheets: pictures in rows, each row with its text, for people to look at."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from vector_universe.data.fonts import system_font, wrap
+
+TILE, GAP, CAPTION, HEADING = 128, 6, 190, 26  # pixels: a picture, between pictures, width of texts, height of heads
+FONT_SIZE, LINE = 15, 19
+LINES = 6  # of a caption
+INK, QUIET, GROUND = (29, 35, 41), (110, 120, 130), (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a sheet.
+
+    Attributes:
+        text: what the pictures were drawn from.
+        pictures: uint8 (S, S, 3) each, or None for an empty place.
+        note: said under the text, such as "held out"; may be empty.
+    """
+
+    text: str
+    pictures: Sequence[np.ndarray | None]
+    note: str = ""
+
+
+def draw_sheet(rows: Sequence[Row], headings: Sequence[str] = ()) -> Image.Image:
+    """A picture of all rows, with the texts at the left and headings over the columns."""
+    top = HEADING if headings else GAP
+    columns = max(len(row.pictures) for row in rows)
+    canvas = Image.new("RGB", (CAPTION + columns * (TILE + GAP), top + len(rows) * (TILE + GAP)), GROUND)
+    draw, font = ImageDraw.Draw(canvas), system_font(FONT_SIZE)
+    for column, heading in enumerate(headings):
+        draw.text((CAPTION + column * (TILE + GAP), 4), heading, QUIET, font)
+    for place, row in enumerate(rows):
+        y = top + place * (TILE + GAP)
+        text = unicodedata.normalize("NFC", row.text)
+        lines = wrap(text, font, CAPTION - 2 * GAP, LINES - bool(row.note)) or [""]
+        for number, line in enumerate(lines):
+            draw.text((GAP, y + number * LINE), line, INK, font)
+        draw.text((GAP, y + len(lines) * LINE), row.note, QUIET, font)
+        for column, picture in enumerate(row.pictures):
+            if picture is not None:
+                tile = Image.fromarray(picture).resize((TILE, TILE), Image.Resampling.NEAREST)
+                canvas.paste(tile, (CAPTION + column * (TILE + GAP), y))
+    return canvas
+
+
+def write_sheet(path: Path, rows: Sequence[Row], headings: Sequence[str] = ()) -> None:
+    """Write a sheet as PNG by one rename.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    draw_sheet(rows, headings).save(partial, "PNG")
+    partial.replace(path)
