@@ -31,7 +31,7 @@ from vector_universe.data import Framing
 from vector_universe.data.decode_ahead import decode_ahead
 from vector_universe.data.images import DECODED_REACH
 from vector_universe.data.read_ahead import cores
-from vector_universe.models.dual_encoder import normalise
+from vector_universe.models.image_encoder import normalise
 from vector_universe.models.preprocessing import framing_by_kind
 
 FRAMING = framing_by_kind("clip", 224)
