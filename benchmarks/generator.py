@@ -18,7 +18,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from benchmarks.report import report
@@ -27,7 +26,7 @@ from vector_universe.data import ImageTextDataset, read_pixels
 from vector_universe.models import DualEncoder, load_run_model
 from vector_universe.models.gan import Generator
 from vector_universe.training import train_generator
-from vector_universe.training.adversarial.judge import SPREAD_SEEDS, SPREAD_TEXTS, judge
+from vector_universe.training.adversarial.judge import judge_generator
 from vector_universe.training.adversarial.sheets import Row, write_sheet
 from vector_universe.training.recipes import recipe
 
@@ -76,17 +75,8 @@ def of_split(split: ImageTextDataset, generator: Generator, encoder: DualEncoder
     """What `other` finds in pictures of these names; see `judge`."""
     found = read_pixels(split, generator.config.size)
     names = [example.title for example in found.examples]
-    texts_ND = torch.from_numpy(encoder.embed_texts(names))
-    generated = sample(generator, texts_ND, list(range(len(names))))
-    few_TD = texts_ND[::max(1, len(names) // SPREAD_TEXTS)]
-    of_one_text = np.stack([sample(generator, few_TD, [seed] * len(few_TD)) for seed in range(SPREAD_SEEDS)], 1)
-    return judge(generated, found.array, other.embed_texts(names), other, of_one_text)
-
-
-def sample(generator: Generator, texts_ND: torch.Tensor, seeds: list[int]) -> np.ndarray:
-    """Pictures uint8 (N, S, S, 3), with all of the noise."""
-    parts = (slice(start, start + 64) for start in range(0, len(texts_ND), 64))
-    return np.concatenate([generator.sample(texts_ND[part], seeds[part]).numpy() for part in parts])
+    return judge_generator(generator, torch.from_numpy(encoder.embed_texts(names)), found.array, other,
+                           other.embed_texts(names))
 
 
 if __name__ == "__main__":

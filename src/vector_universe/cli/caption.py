@@ -73,6 +73,7 @@ class Caption:
 
     def _examples(self) -> Sequence[Example]:
         from vector_universe.data import Example
+        from vector_universe.data.evenly import evenly
         if bool(self.pictures) == (self.data is not None):
             raise UserError("give pictures to caption, or --data with a source of them"
                             + (", not both" if self.pictures else ""))
@@ -85,8 +86,7 @@ class Caption:
         dataset = read_data(self.data, self.load).split(self.split)
         if not len(dataset):
             raise UserError(f"{self.data} has no {self.split} pictures: choose another --split")
-        count = min(self.n, len(dataset))
-        return [dataset[number * len(dataset) // count] for number in range(count)]
+        return evenly(dataset, self.n)
 
     def _draw(self, said: Sequence[tuple[Example, Said]], path: Path) -> None:
         from vector_universe.data.images import decode_image

@@ -14,6 +14,8 @@ from transformers import initialization as init
 
 from vector_universe.models.gan.configuration import GeneratorConfig
 
+_AT_ONCE = 64  # pictures that are drawn together
+
 
 class Generator(PreTrainedModel):
     """Residual upsampling blocks, modulated by text and noise: what is drawn is decided in every block.
@@ -67,9 +69,9 @@ class Generator(PreTrainedModel):
             truncation: the noise is drawn anew where it lies beyond two standard deviations and multiplied by this:
                 below 1 for more typical pictures that differ less, 0 for the same one from every seed.
         """
-        noise_BZ = torch.stack([noise_of(seed, self.config.noise_width) for seed in seeds])
-        pixels_B3SS = self(texts_BD.to(self.device), truncation * noise_BZ.to(self.device))
-        return to_bytes(pixels_B3SS)
+        noise_BZ = truncation * torch.stack([noise_of(seed, self.config.noise_width) for seed in seeds])
+        return torch.cat([to_bytes(self(texts.to(self.device), noise.to(self.device)))
+                          for texts, noise in zip(texts_BD.split(_AT_ONCE), noise_BZ.split(_AT_ONCE), strict=True)])
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, QuietLinear | QuietConv2d):

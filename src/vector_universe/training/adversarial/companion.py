@@ -27,13 +27,12 @@ from vector_universe.models.gan.generator import noise_of, to_bytes
 from vector_universe.training.adversarial.gate import Gate
 from vector_universe.training.adversarial.judge import match_of
 from vector_universe.training.adversarial.pairs import generator_framing
-from vector_universe.training.adversarial.sheets import Row, write_sheet
+from vector_universe.training.adversarial.sheets import write_samples
 from vector_universe.training.adversarial.trainer import AdversarialTrainer
 from vector_universe.training.sides import ImageSide
 from vector_universe.training.views import ImageViews
 
 STARTS, ARRIVES = 0.4, 0.7  # shares of the run where generated pairs begin to come, and where they come in full number
-SHEET_SEEDS = 4  # pictures of a text on a sheet
 ADVERSARIAL_ROWS = 32  # of a batch in one adversarial step: many small steps teach a generator more than few large ones
 
 
@@ -119,12 +118,7 @@ class Companion:
             notes: said under them.
         """
         texts_TD = torch.from_numpy(self.model.embed_texts(texts)).to(self.model.device)
-        drawn = [self.trainer.average.sample(texts_TD, [seed] * len(texts)).cpu().numpy()
-                 for seed in range(SHEET_SEEDS)]
-        real = to_bytes(self._real(rows)).cpu().numpy()
-        write_sheet(path, [Row(text, [real[place], *(pictures[place] for pictures in drawn)], note)
-                           for place, (text, note) in enumerate(zip(texts, notes, strict=True))],
-                    ("real", *(f"noise {seed}" for seed in range(SHEET_SEEDS))))
+        write_samples(path, self.trainer.average, texts_TD, texts, to_bytes(self._real(rows)).cpu().numpy(), notes)
 
     def _real(self, rows: Sequence[int]) -> Tensor:
         """Real pictures as they are, in [-1, 1], at the generator's size: (B, 3, S, S)."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vector_universe.evaluation.generated import density_and_coverage, frechet_distance, mean_distance, text_match
 from vector_universe.models import DualEncoder
+from vector_universe.models.gan import Generator
 from vector_universe.training.adversarial.trainer import Match
 
 LEAST_FOR_COVERAGE = 20  # pictures; fewer have no neighbourhoods to speak of
@@ -42,6 +43,24 @@ def embed_generated(model: DualEncoder, pixels: np.ndarray, batch_size: int = 64
         bytes_BSS3 = torch.from_numpy(pixels[start:start + batch_size]).to(model.device)
         rows.append(model.encode_images(model_pixels(bytes_BSS3.permute(0, 3, 1, 2) / 127.5 - 1, model)).cpu().numpy())
     return np.concatenate(rows)
+
+
+def judge_generator(generator: Generator, texts_ND: Tensor, real: np.ndarray, model: DualEncoder,
+                    seen_texts_ND: np.ndarray) -> dict[str, float]:
+    """Draw a picture of each text, and several of some, and `judge` them.
+
+    Args:
+        generator: draws.
+        texts_ND: unit rows, the texts as it reads them.
+        real: uint8 (N, S, S, 3), the texts' own pictures.
+        model: judges.
+        seen_texts_ND: unit rows, the texts as the judge reads them.
+    """
+    few_TD = texts_ND[:: max(1, len(texts_ND) // SPREAD_TEXTS)]
+    of_one_text = np.stack([generator.sample(few_TD, [seed] * len(few_TD)).cpu().numpy()
+                            for seed in range(SPREAD_SEEDS)], 1)
+    generated = generator.sample(texts_ND, range(len(texts_ND))).cpu().numpy()
+    return judge(generated, real, seen_texts_ND, model, of_one_text)
 
 
 def judge(generated: np.ndarray, real: np.ndarray, texts_ND: np.ndarray, model: DualEncoder,

@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import safe_open
 
 from vector_universe.data import ImageTextDataset
+from vector_universe.data.evenly import evenly
 from vector_universe.errors import UserError
 from vector_universe.models import DualEncoder, load_run_model
 from vector_universe.models.gan import Generator, GeneratorConfig
-from vector_universe.training.adversarial.judge import SPREAD_SEEDS, SPREAD_TEXTS, judge, match_of
+from vector_universe.training.adversarial.judge import judge_generator, match_of
 from vector_universe.training.adversarial.page import write_page
 from vector_universe.training.adversarial.pairs import Pairs, read_pairs
 from vector_universe.training.adversarial.readme import write_readme
-from vector_universe.training.adversarial.sheets import Row, write_sheet
+from vector_universe.training.adversarial.sheets import NEVER_SEEN, SHOWN, SHOWN_HELD_OUT, write_samples
 from vector_universe.training.adversarial.trainer import AdversarialConfig, AdversarialTrainer
 from vector_universe.training.batches import random_order
 from vector_universe.training.checkpoint import write_tensors
@@ -38,7 +38,6 @@ MIN_EPOCHS, MAX_EPOCHS = 4, 400
 WARMUP = 0.4  # share of the steps in which nothing but the texts' own pictures are learned
 LOOKS = 12  # times that figures are taken in a run
 JUDGED = 1000  # pictures that they are taken of
-SHOWN, SHOWN_HELD_OUT, SHOWN_SEEDS = 8, 4, 4  # rows and columns of a sheet
 CHECKPOINT_SECONDS = 60.0
 
 
@@ -123,8 +122,8 @@ class _Loop:
             settings_of(config, pairs, self.epochs * self.steps_per_epoch), model.device)
         self.match = match_of(model) if self.trainer.settings.match else None
         self.steps, self.saved_at = 0, time.perf_counter()
-        self.shown = _spread(pairs.training, SHOWN) + _spread(pairs.validation, SHOWN_HELD_OUT)
-        self.judged = _spread(pairs.training, JUDGED)
+        self.shown = evenly(pairs.training, SHOWN) + evenly(pairs.validation, SHOWN_HELD_OUT)
+        self.judged = evenly(pairs.training, JUDGED)
         self.base = model.fingerprint()
 
     def run_all(self) -> None:
@@ -182,7 +181,10 @@ class _Loop:
     def _look(self, epoch: int) -> None:
         """A sheet each epoch, and every few epochs figures."""
         path = self.run.path / "samples" / f"epoch-{epoch + 1:03d}.png"
-        write_sheet(path, self._rows(), ("real", *(f"noise {seed}" for seed in range(SHOWN_SEEDS))))
+        examples = [self.pairs.examples[row] for row in self.shown]
+        write_samples(path, self.trainer.average, self.pairs.first_texts(self.shown),
+                      [example.prompts[0] for example in examples], self.pairs.bytes(self.shown),
+                      ["" if example.split == "train" else NEVER_SEEN for example in examples])
         if (epoch + 1) % max(1, self.epochs // LOOKS) and epoch + 1 < self.epochs:
             return
         figures = self.figures()
@@ -196,23 +198,8 @@ class _Loop:
     def figures(self) -> dict[str, float]:
         """What the model finds in pictures of training texts; see `judge`."""
         texts_ND = self.pairs.first_texts(self.judged)
-        generated = self._sample(texts_ND, range(len(self.judged)))
-        few_TD = texts_ND[:: max(1, len(texts_ND) // SPREAD_TEXTS)]
-        of_one_text = np.stack([self._sample(few_TD, [seed] * len(few_TD)) for seed in range(SPREAD_SEEDS)], 1)
-        return judge(generated, self.pairs.bytes(self.judged), texts_ND.numpy(), self.model, of_one_text)
-
-    def _rows(self) -> list[Row]:
-        texts_TD = self.pairs.first_texts(self.shown)
-        drawn = [self._sample(texts_TD, [seed] * len(texts_TD)) for seed in range(SHOWN_SEEDS)]
-        return [Row(self.pairs.examples[row].prompts[0],
-                    [self.pairs.bytes([row])[0], *(pictures[place] for pictures in drawn)],
-                    "" if self.pairs.examples[row].split == "train" else "(never seen)")
-                for place, row in enumerate(self.shown)]
-
-    def _sample(self, texts_ND: torch.Tensor, seeds: Sequence[int], batch_size: int = 64) -> np.ndarray:
-        parts = (slice(start, start + batch_size) for start in range(0, len(texts_ND), batch_size))
-        return np.concatenate([self.trainer.average.sample(texts_ND[part], seeds[part]).cpu().numpy()
-                               for part in parts])
+        return judge_generator(self.trainer.average, texts_ND, self.pairs.bytes(self.judged), self.model,
+                               texts_ND.numpy())
 
     def _log(self, record: dict) -> None:
         self.run.log(record)
@@ -247,10 +234,3 @@ def _publish(generator: Generator, model: DualEncoder, run: RunFolder) -> None:
     """Put generator and model in place by a rename each; the model's says that the run has finished."""
     put_model(generator, run.generator)
     put_model(model, run.model)
-
-
-def _spread(rows: Sequence[int], count: int) -> list[int]:
-    """`count` of the rows, or all, evenly spread."""
-    if len(rows) <= count:
-        return list(rows)
-    return [rows[place * len(rows) // count] for place in range(count)]

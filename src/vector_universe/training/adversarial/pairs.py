@@ -46,8 +46,7 @@ class Pairs:
         self.framing = generator_framing(model.framing, config.generated_size)
         texts = sorted({text for example in self.examples for text in example.prompts})
         self.embedding_of = dict(zip(texts, torch.from_numpy(model.embed_texts(texts)), strict=True))
-        different = {text for row in self.training for text in self.examples[row].prompts}
-        self.own_pictures = len(different) >= OWN_PICTURE * len(self.training)
+        self.own_pictures = have_own_pictures([self.examples[row] for row in self.training])
 
     def pixels(self, rows: Sequence[int], view: int = 0) -> Tensor:
         """A view of real pictures, float (B, 3, S, S) in [-1, 1]."""
@@ -69,6 +68,11 @@ class Pairs:
     def first_texts(self, rows: Sequence[int]) -> Tensor:
         """Unit rows (B, D) of the first caption of each."""
         return torch.stack([self.embedding_of[self.examples[row].prompts[0]] for row in rows])
+
+
+def have_own_pictures(examples: Sequence[Example]) -> bool:
+    """Whether nearly every text has a picture of its own, as with titles; with classes, many share one."""
+    return len({text for example in examples for text in example.prompts}) >= OWN_PICTURE * len(examples)
 
 
 def generator_framing(framing: Framing, size: int) -> Framing:

@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+from torch import Tensor
 
 from vector_universe.data.fonts import system_font, wrap
+from vector_universe.models.gan import Generator
 
 TILE, GAP, CAPTION, HEADING = 128, 6, 190, 26  # pixels: a picture, between pictures, width of texts, height of heads
 FONT_SIZE, LINE = 15, 19
 LINES = 6  # of a caption
+SHOWN, SHOWN_HELD_OUT, SEEDS = 8, 4, 4  # rows of training and of held-out texts, and pictures of each
+NEVER_SEEN = "(never seen)"  # said of a held-out text
 INK, QUIET, GROUND = (29, 35, 41), (110, 120, 130), (255, 255, 255)
 
 
@@ -65,3 +69,20 @@ def write_sheet(path: Path, rows: Sequence[Row], headings: Sequence[str] = ()) -
     partial = path.with_name(path.name + ".partial")
     draw_sheet(rows, headings).save(partial, "PNG")
     partial.replace(path)
+
+
+def write_samples(path: Path, generator: Generator, texts_TD: Tensor, texts: Sequence[str], real: np.ndarray,
+                  notes: Sequence[str]) -> None:
+    """Write a sheet of real pictures, each beside some that are drawn from its text; of the same noise every time.
+
+    Args:
+        path: of the PNG.
+        generator: draws.
+        texts_TD: the texts' embeddings, unit rows.
+        texts: said at the left.
+        real: uint8 (T, S, S, 3), the texts' own pictures.
+        notes: said under the texts.
+    """
+    drawn = [generator.sample(texts_TD, [seed] * len(texts)).cpu().numpy() for seed in range(SEEDS)]
+    write_sheet(path, [Row(text, [real[place], *(pictures[place] for pictures in drawn)], notes[place])
+                       for place, text in enumerate(texts)], ("real", *(f"noise {seed}" for seed in range(SEEDS))))

@@ -14,7 +14,7 @@ from vector_universe.losses.targets import inverse_document_frequency
 from vector_universe.models import DualEncoder
 from vector_universe.models.gan import GeneratorConfig
 from vector_universe.training.adversarial.companion import STARTS, Companion, adversarial_steps
-from vector_universe.training.adversarial.pairs import OWN_PICTURE
+from vector_universe.training.adversarial.pairs import have_own_pictures
 from vector_universe.training.adversarial.trainer import AdversarialConfig, AdversarialTrainer
 from vector_universe.training.config import TrainConfig
 from vector_universe.training.false_negatives import LabelMask, text_numbers
@@ -74,9 +74,8 @@ def build_pairs(model: DualEncoder, images: ImageSide, texts: TextSide, examples
 def _companion(task: Contrastive, examples: Sequence[Example], config: TrainConfig) -> Companion:
     """A new generator beside the model; held to a text's own picture where nearly every text has one."""
     training = [example for example in examples if example.split == "train"]
-    different = {text for example in training for text in example.prompts}
     settings = AdversarialConfig(seed=config.seed, reconstruction=0.0)
-    if len(different) >= OWN_PICTURE * len(training):
+    if have_own_pictures(training):
         batch = config.batch_size_for(len(training))
         steps = config.epochs_for(len(training)) * (len(training) // batch) * adversarial_steps(batch)
         settings = AdversarialConfig(seed=config.seed, warmup_steps=round(STARTS * steps))

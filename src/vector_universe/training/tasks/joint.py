@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from vector_universe.data import Example
+from vector_universe.data.evenly import evenly
 from vector_universe.losses import LossOutput
 from vector_universe.losses.ring import Ring
 from vector_universe.training.adversarial.companion import Companion
+from vector_universe.training.adversarial.sheets import NEVER_SEEN, SHOWN, SHOWN_HELD_OUT
 from vector_universe.training.cached_gradients import Encoding
 from vector_universe.training.tasks.contrastive import Contrastive
 from vector_universe.training.tasks.task import Batch
-
-SHOWN, SHOWN_HELD_OUT = 8, 4  # rows of a sheet
 
 
 class Joint(Contrastive):
@@ -86,14 +86,11 @@ class Joint(Contrastive):
 
     def after_epoch(self, epoch: int, folder: Path) -> None:
         """A sheet of the same texts and noise in every epoch, some of them held out."""
-        splits = {"train": (SHOWN, ""), "validation": (SHOWN_HELD_OUT, "(never seen)")}
-        shown = []
-        for split, (count, note) in splits.items():
-            rows = [row for row, example in enumerate(self.examples) if example.split == split]
-            shown += [(row, note) for row in rows[::max(1, len(rows) // count)][:count]]
-        chosen = [row for row, _ in shown]
-        self.companion.draw_sheet(folder / "samples" / f"epoch-{epoch:03d}.png", chosen, self.texts.first(chosen),
-                                  [note for _, note in shown])
+        rows = {split: [row for row, example in enumerate(self.examples) if example.split == split]
+                for split in ("train", "validation")}
+        seen, unseen = evenly(rows["train"], SHOWN), evenly(rows["validation"], SHOWN_HELD_OUT)
+        self.companion.draw_sheet(folder / "samples" / f"epoch-{epoch:03d}.png", [*seen, *unseen],
+                                  self.texts.first([*seen, *unseen]), [""] * len(seen) + [NEVER_SEEN] * len(unseen))
 
     def beside(self) -> dict[str, Tensor]:
         return self.companion.trainer.state()
