@@ -35,7 +35,7 @@ from vector_universe.training.trackers import open_tracker
 
 IMAGES_SEEN = 150_000  # what `epochs=None` aims at: 20 minutes of two cores at 32 pixels
 MIN_EPOCHS, MAX_EPOCHS = 4, 400
-WARMUP = 0.4  # share of the steps in which nothing but the texts' own pictures are learned
+WARMUP = 0.6  # share of the steps in which nothing but the texts' own pictures are learned
 LOOKS = 12  # times that figures are taken in a run
 JUDGED = 1000  # pictures that they are taken of
 CHECKPOINT_SECONDS = 60.0
