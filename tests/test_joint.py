@@ -52,7 +52,7 @@ def ready(shapes, folder, **settings):
     config = replace(TINY, **settings)
     run = RunFolder(folder / "run")
     run.begin(config, shapes)
-    setup = set_up(shapes, config, run, build_accelerator(config), TrainingProgress(True))
+    setup = set_up(shapes, config, run, build_accelerator(), TrainingProgress(True))
     return setup.task, replace(setup.task.batch(0, setup.training[:8]), progress=1.0)
 
 
@@ -124,10 +124,11 @@ def test_the_match_score_is_the_models_cosine_and_moves_the_picture(shapes, tmp_
     assert gradient.abs().sum() > 0
 
 
-def test_a_generator_that_gives_nothing_changes_nothing(shapes, tmp_path):
+def test_a_generator_that_gives_nothing_changes_nothing(shapes, tmp_path, capsys):
     """Share 0: it learns beside the model, whose weights and figures are those of the plain run, bit for bit."""
     train(shapes, replace(TINY, generated_share=None), tmp_path / "plain", quiet=True)
-    train(shapes, replace(TINY, generated_share=0.0), tmp_path / "beside", quiet=True)
+    train(shapes, replace(TINY, generated_share=0.0), tmp_path / "beside")
+    assert "experiment" not in "".join(capsys.readouterr())
     assert same(weights(tmp_path / "beside"), weights(tmp_path / "plain"))
     plain, beside = metrics(tmp_path / "plain"), metrics(tmp_path / "beside")
     assert [{key: line[key] for key in plain[place]} for place, line in enumerate(beside)] == plain
@@ -178,9 +179,10 @@ def test_a_picture_follows_from_its_text_row_and_view_alone(shapes, tmp_path):
 
 # ---- a run ----
 
-def test_an_interrupted_run_continues_as_if_nothing_had_been(shapes, tmp_path, monkeypatch, open_gate):
+def test_an_interrupted_run_continues_as_if_nothing_had_been(shapes, tmp_path, monkeypatch, open_gate, capsys):
     """Killed where generated pairs come in: model, generator and every figure are those of the undisturbed run."""
-    train(shapes, TINY, tmp_path / "whole", quiet=True)
+    train(shapes, TINY, tmp_path / "whole")
+    assert "generated pairs are an experiment" in "".join(capsys.readouterr())
     lines = [line for line in metrics(tmp_path / "whole") if "loss" in line]
     assert [line.get("kept_share", 0) > 0 for line in lines] == [False] * 3 + [True] * 3
     save, out = loop.save_checkpoint, tmp_path / "run"

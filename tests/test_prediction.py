@@ -60,7 +60,7 @@ def losses(run):
 
 
 def prepared(dataset, config, folder):
-    return set_up(dataset, config, RunFolder(folder), build_accelerator(config), TrainingProgress(quiet=True))
+    return set_up(dataset, config, RunFolder(folder), build_accelerator(), TrainingProgress(quiet=True))
 
 
 # ---- training ----

@@ -126,6 +126,15 @@ def test_an_interrupted_run_continues_as_if_nothing_had_been(shapes, tiny_run, t
     assert steps == list(range(len(steps)))
 
 
+def test_one_process_trains_in_one_precision_after_another(shapes, tmp_path):
+    losses = []
+    for precision in ("bf16", "fp32"):
+        train(shapes, replace(TINY, epochs=1, precision=precision), tmp_path / precision, quiet=True)
+        losses.append(metrics(tmp_path / precision)[0]["loss"])
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
 def test_a_run_killed_before_its_first_checkpoint_starts_over(shapes, tiny_run, tmp_path, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt

@@ -28,9 +28,9 @@ def use_bf16(precision: Precision = "auto", device: torch.device | str | None = 
     return kind == "cpu" and _cpu_has_bf16()
 
 
-def autocast(model: PreTrainedModel) -> AbstractContextManager:
-    """A context in which a model of float32 weights runs in "auto" precision; others keep the type they were given."""
-    if model.dtype == torch.float32 and use_bf16("auto", model.device):
+def autocast(model: PreTrainedModel, precision: Precision = "auto") -> AbstractContextManager:
+    """A context in which a model of float32 weights runs in this precision; others keep the type they were given."""
+    if model.dtype == torch.float32 and use_bf16(precision, model.device):
         return torch.autocast(model.device.type, torch.bfloat16)
     return nullcontext()
 

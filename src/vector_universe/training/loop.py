@@ -70,7 +70,7 @@ def train(dataset: ImageTextDataset, config: TrainConfig, out: str | Path, quiet
     images = len(dataset.split("train"))
     if images < 2:
         raise UserError(f"{dataset.source} has {images} training images: at least 2 are needed")
-    accelerator = build_accelerator(config)
+    accelerator = build_accelerator()
     config.batch_size_for(images, accelerator.num_processes)
     progress = progress or TrainingProgress(quiet or not accelerator.is_main_process)
     if config.retain:
@@ -288,13 +288,13 @@ class _Loop:
             torch.manual_seed(_seed(self.config, step, f"{name} {row}"))
 
         return CachedGradients(self.setup.task.encodings(batch), self.state.micro_batch, reseed, self.threads,
-                               self.setup.accelerator.autocast)
+                               self.setup.autocast)
 
     def _find_micro_batch(self, batch: Batch) -> None:
         setup = self.setup
         fitting = self.config.micro_batch
         if fitting is None:
-            with setup.accelerator.autocast():
+            with setup.autocast():
                 fitting = fitting_micro_batch(setup.task.encodings(batch), list(setup.model.parameters()),
                                               free_memory(setup.accelerator.device))
         self.state.micro_batch = setup.processes.of_main(fitting)

@@ -44,7 +44,7 @@ def overfit_one_batch(dataset: ImageTextDataset, config: TrainConfig, out: str |
     train_rows = [i for i, split in enumerate(dataset.table["split"]) if split == "train"][:BATCH]
     with tempfile.TemporaryDirectory() as folder, preparing_thread() as threads:
         run = RunFolder(Path(folder))
-        setup = set_up(dataset.select(train_rows), same, run, build_accelerator(same), TrainingProgress())
+        setup = set_up(dataset.select(train_rows), same, run, build_accelerator(), TrainingProgress())
         try:
             batch = setup.task.batch(0, setup.training)
             distinct = len(set(batch.captions)) / len(batch.captions)
@@ -52,7 +52,7 @@ def overfit_one_batch(dataset: ImageTextDataset, config: TrainConfig, out: str |
             for step in range(STEPS):
                 encodings = setup.task.encodings(batch)
                 gradients = CachedGradients(encodings, max(encoding.rows for encoding in encodings.values()),
-                                            lambda *_: None, threads, setup.accelerator.autocast)
+                                            lambda *_: None, threads, setup.autocast)
                 encoded = gradients.embed()
                 loss = setup.task.loss(encoded, batch)
                 found = setup.task.by_heart(encoded, batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from vector_universe.models.adaptation import SIDES, trainable_table
 from vector_universe.models.cut import TowerCut
 from vector_universe.models.dropout import encoder_dropout
 from vector_universe.models.image_encoder import ImageEncoder
-from vector_universe.models.precision import use_bf16
+from vector_universe.models.precision import Precision, autocast
 from vector_universe.models.predictors import Predictor
 from vector_universe.models.towers import Side
 from vector_universe.training.activation_cache import ActivationCache
@@ -67,6 +68,11 @@ class Setup:
     epochs: int
     caches: list  # what keeps files while the run goes on
     cache_folder: Path
+    precision: Precision
+
+    def autocast(self) -> AbstractContextManager:
+        """A context in which the model runs in the precision that the settings ask for."""
+        return autocast(self.model, self.precision)
 
     @property
     def total_steps(self) -> int:
@@ -118,6 +124,9 @@ def set_up(dataset: ImageTextDataset, config: TrainConfig, run: RunFolder, accel
     if config.generated_share is not None:
         check_pairs([store.examples[row] for row in training], dataset.source)
         check_sizes([store.examples[row] for row in training], config.generated_size, progress)
+        if config.generated_share:
+            progress.say("generated pairs are an experiment: where they were measured, held-out recall@10 was the same "
+                         "with and without them, at four times the time (docs/generator.md)")
     texts = [example.prompts for example in store.examples]
     training_texts = [text for row in training for text in texts[row]]
     if cut := model.count_cut(training_texts):
@@ -149,7 +158,7 @@ def set_up(dataset: ImageTextDataset, config: TrainConfig, run: RunFolder, accel
     kin = _kin(store.examples, texts, same_image, training, batch_size, config, progress)
     average = WeightAverage(model, config.ema) if config.ema else None
     return Setup(accelerator, processes, model, task, build_optimizer(model, task, config), average, store.examples,
-                 training, validation, kin, batch_size, steps_per_epoch, epochs, caches, run.cache)
+                 training, validation, kin, batch_size, steps_per_epoch, epochs, caches, run.cache, config.precision)
 
 
 def _sides(model: DualEncoder, store: FrameStore, texts: list[list[str]], training: list[int], config: TrainConfig,
@@ -194,10 +203,9 @@ def _kin(examples: list[Example], texts: list[list[str]], same_image: list[int],
     return kin
 
 
-def build_accelerator(config: TrainConfig) -> Accelerator:
-    """The device, the processes and the precision of a run."""
-    cpu = not torch.accelerator.is_available()  # said aloud, as accelerate joins processes without a GPU only then
-    return Accelerator(cpu=cpu, mixed_precision="bf16" if use_bf16(config.precision) else "no")
+def build_accelerator() -> Accelerator:
+    """The device and the processes of a run; its precision is the run's own, as one process may have many runs."""
+    return Accelerator(cpu=not torch.accelerator.is_available())  # else it joins no processes without a GPU
 
 
 def image_views(config: TrainConfig, model: ImageEncoder, as_it_is: bool) -> ImageViews:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from vector_universe.data import ImageTextDataset
 from vector_universe.models.adaptation import TableRow
+from vector_universe.models.precision import use_bf16
 from vector_universe.progress import counter, stages
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class TrainingProgress:
             self.say(f"recipe {config.recipe} (--recipe takes another)")
         self.say(f"{parameters / 1e6:.1f}M parameters on {device}{why}, "
                  + (f"{processes} processes, " if processes > 1 else "") + f"{torch.get_num_threads()} threads, "
-                 f"precision {'bf16' if setup.accelerator.mixed_precision == 'bf16' else 'fp32'}; "
+                 f"precision {'bf16' if use_bf16(config.precision, device) else 'fp32'}; "
                  f"{setup.epochs} epochs of {setup.steps_per_epoch} steps, batch {setup.batch_size}")
         self.chance = setup.task.chance_loss(setup.batch_size)
         self.epochs = setup.epochs

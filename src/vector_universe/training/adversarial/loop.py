@@ -67,7 +67,7 @@ def train_generator(dataset: ImageTextDataset, config: TrainConfig, out: str | P
     if config.objective != "gan":
         raise UserError(f"the objective is {config.objective}: a generator is trained by the recipe gan")
     run, progress = RunFolder(Path(out)), TrainingProgress(quiet)
-    accelerator = build_accelerator(config)
+    accelerator = build_accelerator()
     if accelerator.num_processes > 1:
         raise UserError(f"a generator is trained in one process, and there are {accelerator.num_processes}: start vu "
                         "without a launcher")
