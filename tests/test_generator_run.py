@@ -104,7 +104,7 @@ def test_the_folder_holds_generator_model_sheets_and_figures(run, dataset):
         assert f"`{name}`" in (run / "README.md").read_text()
     records = metrics(run)
     assert [record["step"] for record in records if "reconstruction" in record] == list(range(8))
-    assert [record["step"] for record in records if "discriminator" in record] == list(range(3, 8))  # after the warm-up
+    assert [record["step"] for record in records if "discriminator" in record] == list(range(5, 8))  # after the warm-up
     last = records[-1]["samples"]
     assert {"own", "shuffled", "recall_at_10", "frechet_distance", "coverage", "spread"} <= last.keys()
     assert 0 <= last["coverage"] <= 1
@@ -241,7 +241,7 @@ def test_pictures_that_many_share_a_text_are_not_held_to_one(dataset, config, en
         pairs = read_pairs(data, model, config, run, TrainingProgress(quiet=True))
         assert pairs.own_pictures is own
         assert (loop.settings_of(config, pairs, 100).reconstruction > 0) is own
-        assert loop.settings_of(config, pairs, 100).warmup_steps == (40 if own else 0)
+        assert loop.settings_of(config, pairs, 100).warmup_steps == (60 if own else 0)
         pairs.store.close()
 
 
