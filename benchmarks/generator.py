@@ -27,7 +27,7 @@ from vector_universe.models import DualEncoder, load_run_model
 from vector_universe.models.gan import Generator
 from vector_universe.training import train_generator
 from vector_universe.training.adversarial.judge import judge_generator
-from vector_universe.training.adversarial.sheets import Row, write_sheet
+from vector_universe.training.adversarial.sheets import NEVER_SEEN, Row, write_sheet
 from vector_universe.training.recipes import recipe
 
 JUDGED = 748  # every other training name
@@ -66,8 +66,10 @@ def measure(folder: Path, size: int, epochs: int | None, quick: bool) -> None:
             report(case, f"{split} names: {name.replace('_', ' ')}", value)
     rows_TD = torch.from_numpy(encoder.embed_texts(SHOWN))
     drawn = [generator.sample(rows_TD, [seed] * len(SHOWN), 0.7).numpy() for seed in range(5)]
-    sheet = folder / "sheet.png"
-    write_sheet(sheet, [Row(text, [pictures[place] for pictures in drawn]) for place, text in enumerate(SHOWN)])
+    seen = {text for example in dataset.split("train") for text in example.prompts}
+    write_sheet(folder / "sheet.png", [
+        Row(text, [pictures[place] for pictures in drawn], "" if text in seen else NEVER_SEEN)
+        for place, text in enumerate(SHOWN)])
 
 
 def of_split(split: ImageTextDataset, generator: Generator, encoder: DualEncoder, other: DualEncoder

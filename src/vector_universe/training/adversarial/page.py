@@ -76,7 +76,8 @@ def _series(run_path: Path) -> Series:
 def _verdict(series: Series) -> str:
     last = {name.removeprefix("samples/"): values[-1] for name, (_, values) in series.items()
             if name.startswith("samples/")}
-    found = (f"Generated pictures match their own texts by {last['own']:.2f} and others' by {last['shuffled']:.2f}, "
+    shuffled = round(last["shuffled"], 2) + 0.0  # no negative zero
+    found = (f"Generated pictures match their own texts by {last['own']:.2f} and others' by {shuffled:.2f}, "
              f"real pictures their own by {last['real_own']:.2f}.")
     if "coverage" in last:
         found += (f" They come near {last['coverage']:.0%} of the real pictures, where other real ones come near "
