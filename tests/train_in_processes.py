@@ -15,6 +15,7 @@ import torch
 from tests.conftest import empty_curves
 from vector_universe import TrainConfig, load_dataset, train
 from vector_universe.training import publish
+from vector_universe.training.processes import take_leave
 
 # 20 steps each, with dropout and parts of 4 of a batch of 16, so that both ways of splitting a batch meet.
 BASE = TrainConfig(embedding_width=16, epochs=10, batch_size=16, micro_batch=4, learning_rate=1e-3, precision="fp32",
@@ -41,6 +42,7 @@ def main() -> None:
     dataset = load_dataset(sys.argv[1]).split("train").select(range(32))
     for name in sys.argv[3:]:
         train(dataset, CONFIGS[name], Path(sys.argv[2]) / name, quiet=True)
+    take_leave()
 
 
 if __name__ == "__main__":

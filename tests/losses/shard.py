@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import torch
-from torch.distributed import group, init_process_group
+from torch.distributed import destroy_process_group, group, init_process_group
 
 from vector_universe.losses import AlignmentAnisotropy, InfoNCE, LabelSets, Sigmoid
 
@@ -67,6 +67,7 @@ def main() -> None:
     except ValueError as error:
         uneven = str(error)
     torch.save({"answers": answers, "uneven": uneven}, folder / f"{rank}.pt")
+    destroy_process_group()
 
 
 if __name__ == "__main__":

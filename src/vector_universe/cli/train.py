@@ -39,6 +39,7 @@ class Train:
         from vector_universe.progress import counter, stages
         from vector_universe.training import train, train_generator
         from vector_universe.training.overfit import overfit_one_batch
+        from vector_universe.training.processes import take_leave
         self.config.check()
         dataset = read_data(self.data, self.load)
         if self.ocr:
@@ -53,6 +54,7 @@ class Train:
                   "sheet.png", file=sys.stderr)
             return
         train(dataset, self.config, self.out)
+        take_leave()
         following = f"vu evaluate {self.out} --data {self.data}{flags(self.load)}"
         print(f"the model is in {self.out / 'model'}; next: {following}", file=sys.stderr)
 

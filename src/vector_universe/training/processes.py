@@ -77,6 +77,16 @@ class Processes:
             torch.distributed.barrier()
 
 
+def take_leave() -> None:
+    """Take leave of the other processes, if there are any, as the last thing of a program.
+
+    A process that exits while it still belongs to a group may crash at its very end, all its work done, and whoever
+    started it takes the run for failed.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def _buckets(gradients: list[Tensor]) -> Iterable[list[Tensor]]:
     """Gradients of one type together, `BUCKET` elements at a time."""
     bucket: list[Tensor] = []
