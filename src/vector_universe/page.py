@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 from html import escape
-from typing import Any
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # matplotlib writes plain colours alone; these stand for those that the page chooses, light or dark.
 INK, GRID, WARNING, RECOVERED = "#010101", "#020202", "#030303", "#040404"
@@ -77,7 +82,27 @@ def plot_style(title: str) -> Any:
         "legend.frameon": False, "ytick.left": False, "axes.formatter.useoffset": False}
 
 
-def svg_for_a_page(svg: str) -> str:
+def blank_plot(width: float, height: float) -> tuple[Figure, Axes]:
+    """A plot of this size in inches, through which the page's own ground shows, and its axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    for ground in (figure.patch, axes.patch):
+        ground.set_visible(False)
+    return figure, axes
+
+
+def svg_of(figure: Figure) -> str:
+    """The `<svg>` element of a plot, in the page's colours; drawn in the style of the moment."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    svg = StringIO()
+    FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return _for_a_page(svg.getvalue())
+
+
+def _for_a_page(svg: str) -> str:
     """The `<svg>` element of a file that matplotlib wrote, without what would disturb a page, in the page's colours."""
     svg = svg[svg.index("<svg"):]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
 from typing import Any
 
 import numpy as np
 
-from vector_universe.page import INK, RECOVERED, SERIES, WARNING, plot_style, svg_for_a_page
+from vector_universe.page import INK, RECOVERED, SERIES, WARNING, blank_plot, plot_style, svg_of
 
 MOST_POINTS = 1000  # of a curve: a screen is not wider
 SMOOTH_ABOVE = 100  # points: from here on a curve that jumps from batch to batch gets its running mean
@@ -57,15 +56,9 @@ def draw(title: str, curves: Sequence[Curve], marks: Sequence[Mark] = (), zero: 
         last_step: where the horizontal axis ends, as in other plots of the run; by itself at the last point.
     """
     import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
     with matplotlib.rc_context(plot_style(title)):
-        figure = Figure(figsize=(6.2, 3.0), layout="constrained")
-        canvas = FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        for ground in (figure.patch, axes.patch):  # the page's own shows through
-            ground.set_visible(False)
+        figure, axes = blank_plot(6.2, 3.0)
         axes.grid(axis="y", linewidth=0.8)
         solid = 0
         for place, curve in enumerate(curves):
@@ -90,9 +83,7 @@ def draw(title: str, curves: Sequence[Curve], marks: Sequence[Mark] = (), zero: 
         if len(curves) > 1:
             figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=4, fontsize=9,
                           handlelength=1.6, columnspacing=1.2)
-        svg = StringIO()
-        canvas.print_svg(svg, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return svg_for_a_page(svg.getvalue())
+        return svg_of(figure)
 
 
 def thinned(steps: Sequence[float], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:

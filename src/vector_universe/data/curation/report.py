@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ import numpy as np
 from vector_universe.data.curation.config import CurationConfig
 from vector_universe.data.curation.shards import Columns
 from vector_universe.folders import replace_text
-from vector_universe.page import SERIES, WARNING, html_page, plot_style, svg_for_a_page
+from vector_universe.page import SERIES, WARNING, blank_plot, html_page, plot_style, svg_of
 
 if TYPE_CHECKING:
     from vector_universe.data.curation.run import Curation
@@ -96,15 +95,9 @@ def _page(table: QueryTable, order: np.ndarray, result: Curation, config: Curati
 
 def _plot(table: QueryTable, order: np.ndarray, cap: int) -> str:
     from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
     places = np.unique(np.geomspace(1, len(order), 400).astype(int)) - 1  # a log axis shows no more
     with rc_context(plot_style("curation")):
-        figure = Figure(figsize=(8, 4.2), layout="constrained")
-        canvas = FigureCanvasSVG(figure)
-        figure.patch.set_visible(False)
-        axes = figure.add_subplot()
-        axes.patch.set_visible(False)
+        figure, axes = blank_plot(8, 4.2)
         for label, values, colour, line in (("matches", table.matches, SERIES[2], "-"),
                                             ("kept", table.kept, SERIES[0], "-"),
                                             ("charged", table.charged, SERIES[1], "none")):
@@ -117,9 +110,7 @@ def _plot(table: QueryTable, order: np.ndarray, cap: int) -> str:
             axis.set_major_formatter("{x:,.0f}")
         axes.grid()
         axes.legend()
-        buffer = StringIO()
-        canvas.print_svg(buffer, metadata={"Date": None})
-    return svg_for_a_page(buffer.getvalue())
+        return svg_of(figure)
 
 
 def _write_table(path: Path, table: QueryTable, order: np.ndarray) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from io import StringIO
 
-from vector_universe.page import SERIES, plot_style, svg_for_a_page
+from vector_universe.page import SERIES, blank_plot, plot_style, svg_of
 
 MOST_BARS = 30
 LONGEST_NAME = 24  # letters
@@ -15,17 +14,11 @@ LONGEST_NAME = 24  # letters
 def bars(title: str, counts: Mapping[str, int]) -> str:
     """A horizontal bar for each of the first 30 names, as an `<svg>` element."""
     import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
 
     names, values = list(counts)[:MOST_BARS], list(counts.values())[:MOST_BARS]
     with matplotlib.rc_context(plot_style(title)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of letters that the measuring font lacks; the page's own has them
-        figure = Figure(figsize=(6.2, 0.6 + 0.24 * len(names)), layout="constrained")
-        canvas = FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        for ground in (figure.patch, axes.patch):  # the page's own shows through
-            ground.set_visible(False)
+        figure, axes = blank_plot(6.2, 0.6 + 0.24 * len(names))
         drawn = axes.barh(range(len(names)), values, color=SERIES[0], height=0.7)
         axes.bar_label(drawn, [f"{value:,}" for value in values], padding=3, fontsize=9)
         axes.set_yticks(range(len(names)), [_short(name) for name in names])
@@ -33,9 +26,7 @@ def bars(title: str, counts: Mapping[str, int]) -> str:
         axes.set_xticks([])
         axes.margins(x=0.12, y=0.01)
         axes.spines["bottom"].set_visible(False)
-        svg = StringIO()
-        canvas.print_svg(svg, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return svg_for_a_page(svg.getvalue())
+        return svg_of(figure)
 
 
 def heat_map(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:

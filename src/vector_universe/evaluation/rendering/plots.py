@@ -5,10 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from html import escape
-from io import StringIO
 
 from vector_universe.evaluation.section import Curve, Plot
-from vector_universe.page import GRID, INK, SERIES, plot_style, svg_for_a_page
+from vector_universe.page import GRID, INK, SERIES, blank_plot, plot_style, svg_of
 
 DASHES = (0, (5, 3))
 
@@ -30,17 +29,11 @@ def figure_of(plots: Sequence[tuple[str, Plot]]) -> str:
 def draw(plot: Plot, curves: Sequence[tuple[str, Curve]]) -> str:
     """The `<svg>` element of named curves on the axes of a plot."""
     import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     with matplotlib.rc_context(plot_style(plot.title)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of letters that the measuring font lacks; the page's own has them
-        figure = Figure(figsize=(6.2, 3.7), layout="constrained")
-        canvas = FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        for ground in (figure.patch, axes.patch):  # the page's own shows through
-            ground.set_visible(False)
+        figure, axes = blank_plot(6.2, 3.7)
         axes.grid(True, linewidth=0.7)
         axes.set_axisbelow(True)
         if plot.diagonal:
@@ -61,9 +54,7 @@ def draw(plot: Plot, curves: Sequence[tuple[str, Curve]]) -> str:
         axes.set_ylabel(plot.y_label)
         if any(name for name, _ in curves) and len(curves) > 1:
             axes.legend(fontsize=8.5, loc="best", ncols=2 if len(curves) > 6 else 1)
-        svg = StringIO()
-        canvas.print_svg(svg, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return svg_for_a_page(svg.getvalue())
+        return svg_of(figure)
 
 
 def _colours(curves: Sequence[tuple[str, Curve]]) -> list[str]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import StringIO
 
 import numpy as np
 
-from vector_universe.page import INK, SERIES, plot_style, svg_for_a_page
+from vector_universe.page import INK, SERIES, blank_plot, plot_style, svg_of
 from vector_universe.training.comparison.config import NAMES, Objective
 from vector_universe.training.comparison.results import Results
 from vector_universe.training.comparison.verdict import FIGURES
@@ -27,16 +26,10 @@ def draw(results: Results, figure: str, large: bool) -> str:
         large: the plot fills the width of the page.
     """
     import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter
     images_P = results.any_run.images_P
     with matplotlib.rc_context(plot_style(figure)):
-        drawing = Figure(figsize=(9.4, 4.6) if large else (6.2, 3.7), layout="constrained")
-        canvas = FigureCanvasSVG(drawing)
-        axes = drawing.add_subplot()
-        for ground in (drawing.patch, axes.patch):  # the page's own shows through
-            ground.set_visible(False)
+        drawing, axes = blank_plot(*((9.4, 4.6) if large else (6.2, 3.7)))
         axes.grid(True, linewidth=0.7)
         axes.set_axisbelow(True)
         axes.set_xscale("log")
@@ -64,9 +57,7 @@ def draw(results: Results, figure: str, large: bool) -> str:
         axes.yaxis.set_major_formatter(lambda value, _place: f"{value:g}")
         axes.set_xlabel("pictures seen (log axis)")
         axes.set_ylabel(FIGURES[figure])
-        svg = StringIO()
-        canvas.print_svg(svg, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return svg_for_a_page(svg.getvalue())
+        return svg_of(drawing)
 
 
 def _apart(heights: Sequence[float]) -> list[float]:
