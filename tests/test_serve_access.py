@@ -12,7 +12,7 @@ from tests.universes import data_set, examples_of
 from vector_universe.errors import UserError
 from vector_universe.index import Universe
 from vector_universe.serve import create_app
-from vector_universe.serve.guard.access import Access
+from vector_universe.serve.guard.access import Access, host_named
 from vector_universe.serve.run import serve
 
 TOKEN = "correct-horse-battery"
@@ -59,6 +59,18 @@ def test_without_a_token_only_this_machine_is_named(loopback, host):
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8765", "127.0.0.1:1", "[::1]:8765"])
 def test_this_machines_names_are_accepted(loopback, host):
     assert loopback.get("/api/health", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(("header", "host"), [
+    ("localhost", "localhost"), ("LocalHost:80", "localhost"), ("127.0.0.1:65535", "127.0.0.1"), ("[::1]", "[::1]"),
+    ("[::1]:8765", "[::1]"), ("[FE80::A]:1", "[fe80::a]"), ("my_machine.example-1.org", "my_machine.example-1.org"),
+    ("", None), (":80", None), ("::1", None), ("::1:80", None), ("[::1", None), ("[::1]80", None), ("[]", None),
+    ("[localhost]", None), ("localhost:", None), ("localhost:8o", None), ("localhost:123456", None),
+    ("localhost:80:80", None), ("localhost:80\n", None), (" localhost", None), ("localhost ", None),
+    ("a@localhost", None), ("localhost/", None), ("localhost,evil.example", None), ("localhost\\", None),
+    ("http://localhost", None), ("ｌocalhost", None), ("localhost:٨", None)])
+def test_a_header_host_is_read_strictly(header, host):
+    assert host_named(header) == host
 
 
 # ---- the token ----

@@ -48,6 +48,31 @@ def test_the_ground_floor_imports_no_room(file):
     assert imported_parts(ROOT / file) <= {"errors"}
 
 
+def private_imports(source: str) -> list[str]:
+    """What a file imports that another package keeps to itself: modules and names that begin with `_`."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    foreign = [name for name in names if name.split(".")[0] not in ("vector_universe", "__future__")]
+    return [name for name in foreign if any(part.startswith("_") for part in name.split("."))]
+
+
+def test_nothing_private_of_another_package_is_imported():
+    """It goes without notice: starlette's parser of headers is missing in versions that pyproject.toml allows."""
+    assert {file: private for file in ROOT.rglob("*.py") if (private := private_imports(file.read_text("utf-8")))} == {}
+
+
+@pytest.mark.parametrize(("source", "private"), [
+    ("from __future__ import annotations", []), ("from vector_universe.data.load import _own", []),
+    ("import starlette._utils", ["starlette._utils"]), ("from torch import nn, _C", ["torch._C"]),
+    ("def late():\n    from a._b.c import d as e", ["a._b.c.d"]), ("import _thread", ["_thread"])])
+def test_private_imports_are_told(source, private):
+    assert private_imports(source) == private
+
+
 @pytest.mark.parametrize("module", ["vector_universe", "vector_universe.cli", "vector_universe.data"])
 def test_import_does_not_load_torch(module):
     code = f"import sys, {module}; print('torch' in sys.modules)"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlencode
 
-from starlette._utils import parse_host_header
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,7 +19,8 @@ from vector_universe.serve.guard.sign_in import SIGN_IN_HEADERS, entered_page, s
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LEAST_TOKEN = 16  # characters
-_NAMES = (*LOOPBACK, "[::1]", "testserver")  # the last is what a test client calls itself
+_NAMES = ("127.0.0.1", "localhost", "[::1]", "testserver")  # the last is what a test client calls itself
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,7 @@ class Gate:
         """What is said instead of going on; None lets the request in."""
         headers = Headers(scope=scope)
         if self._token is None:
-            host = parse_host_header(headers.get("host"))
-            if host is not None and host.host.lower() in _NAMES:
+            if host_named(headers.get("host", "")) in _NAMES:
                 return None
             return JSONResponse({"detail": "this server answers to localhost and 127.0.0.1 alone; for others start it "
                                            "with --token"}, 400)
@@ -126,6 +126,12 @@ class Gate:
         response.set_cookie(self._cookie_name, self._cookie, httponly=True, samesite="strict",
                             secure=scope.get("scheme") == "https")
         return response
+
+
+def host_named(header: str) -> str | None:
+    """The host of a header Host, in lower case and without its port: a name, an IPv4 or an [IPv6]; else None."""
+    found = _HOST.fullmatch(header)
+    return found[1].lower() if found else None
 
 
 def _same(given: str, wanted: str | None) -> bool:
