@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: setup page demo test test-slow lint bench clean
+.PHONY: setup page browser demo test test-slow lint bench clean
 
 setup: .venv/installed
 
@@ -18,16 +18,20 @@ setup: .venv/installed
 page: setup
 	$(BIN)/python hatch_build.py
 
+# What tests need that is no Python: a Chromium and a font. They skip without, so this never fails.
+browser: setup
+	$(BIN)/python -m tests.get_browser
+
 demo: page
 	$(BIN)/vu demo --out demo $(ARGS)
 
 # A process a core, each with the tests of whole files and one thread: nearly all of them compute on one core.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
 
-test: page
+test: page browser
 	$(TEST) -m "not slow" $(ARGS)
 
-test-slow: page
+test-slow: page browser
 	$(TEST) -m slow $(ARGS)
 
 lint: setup

@@ -1,8 +1,8 @@
 """How fast the page is where nothing but the processor draws: frames a second while zooming, first paint, hovering.
 
 `python -m benchmarks.page [--quick]` serves the built page over made-up universes of 100,000 and 1,000,000 items and
-drives it in headless Chromium with 1280 × 800 pixels. `make page` must have built the page; playwright and Chromium at
-/usr/bin/chromium must be there.
+drives it in headless Chromium with 1280 × 800 pixels. `make page` must have built the page, and a Chromium must be
+there: what the variable CHROMIUM names, or one that is installed.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from __future__ import annotations
 import argparse
 import gzip
 import statistics
-from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks.chromium import find_chromium
 from benchmarks.report import report
 from benchmarks.synthetic_page import STATIC, SyntheticUniverse, served
 
-CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 READY = "html[data-map-ready=true]"
 
@@ -115,9 +114,12 @@ def main() -> None:
     quick = parser.parse_args().quick
     if not (STATIC / "index.html").exists():
         raise SystemExit("The page is not built: run `make page`.")
+    chromium = find_chromium()
+    if chromium is None:
+        raise SystemExit("No Chromium is here: install one, or name it in the variable CHROMIUM.")
     measure_weight()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         for count in (100_000, 1_000_000):
             measure_map(browser, count, seconds=3 if quick else 10, repeats=1 if quick else 3)
         browser.close()

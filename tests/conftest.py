@@ -20,6 +20,7 @@ from tests.pages import (  # noqa: F401
     phone,
 )
 from tests.pictures import write_shapes
+from tests.skips import pytest_collection_modifyitems, pytest_runtest_setup, pytest_unconfigure  # noqa: F401
 from vector_universe import DualEncoder, TrainConfig, Universe, load_dataset, train
 from vector_universe.training import publish
 

@@ -11,19 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.chromium import chromium_path
 from tests.pictures import write_shapes
 
-CHROMIUM = Path("/usr/bin/chromium")
 STATIC = Path(__file__).parents[1] / "src" / "vector_universe" / "serve" / "static"
 SOFTWARE_WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 NO_WEBGL = ("--disable-3d-apis", "--disable-software-rasterizer")
 READY = "html[data-map-ready=true]"
 EVIL = "<img src=x onerror='document.title=\"owned\"'><script>document.title='owned'</script>"
-
-needs_page = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
-    pytest.mark.skipif(not (STATIC / "index.html").exists(), reason="the page is not built: run `make page`"),
-]
 
 
 def chromium_flags(*graphics: str) -> list[str]:
@@ -104,7 +99,7 @@ def address(page_universe_path: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def chromium():
-    """Playwright's Chromium."""
+    """Playwright's way to a Chromium; tests that use it skip where there is none (tests/skips.py)."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync_api.sync_playwright() as playwright:
         yield playwright.chromium
@@ -113,7 +108,7 @@ def chromium():
 @pytest.fixture(scope="session")
 def browser(chromium):
     """One browser with WebGL in software."""
-    browser = chromium.launch(executable_path=CHROMIUM, args=chromium_flags(*SOFTWARE_WEBGL))
+    browser = chromium.launch(executable_path=chromium_path(), args=chromium_flags(*SOFTWARE_WEBGL))
     yield browser
     browser.close()
 

@@ -8,12 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.pages import EVIL, READY, needs_page, serve_in_thread
+from tests.pages import EVIL, READY, serve_in_thread
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
-
-pytestmark = needs_page
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import READY, needs_page
+from tests.pages import READY
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
 
 AXE = Path(__file__).parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
-pytestmark = [*needs_page, pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: run `make page`")]
+pytestmark = pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: run `make page`")
 
 ASKED = "q*2=red&item=00.png&not=cross&label=red&no-label=square&where=corners%3E%3D3"
 STATES = {

@@ -7,14 +7,12 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks.chromium import chromium_path
 from benchmarks.synthetic_page import SyntheticUniverse, map_bytes, served
-from tests.pages import CHROMIUM as CHROMIUM_PATH
-from tests.pages import NO_WEBGL, READY, chromium_flags, needs_page
+from tests.pages import NO_WEBGL, READY, chromium_flags
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = sync_api.expect
-
-pytestmark = needs_page
 
 PIXELS = """() => {
     const stars = document.querySelector("#stars");
@@ -79,7 +77,7 @@ def test_stars_are_drawn(sky) -> None:
 
 
 def test_the_map_is_drawn_without_webgl_too(chromium, made_up) -> None:
-    browser = chromium.launch(executable_path=CHROMIUM_PATH, args=chromium_flags(*NO_WEBGL))
+    browser = chromium.launch(executable_path=chromium_path(), args=chromium_flags(*NO_WEBGL))
     try:
         page = browser.new_page(color_scheme="dark")
         page.goto(made_up[1])

@@ -20,7 +20,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from tests.pages import CHROMIUM, READY, STATIC
+from tests.pages import READY, STATIC
 from tests.universes import FakeModel, data_set, examples_of
 from vector_universe.cli import main
 from vector_universe.errors import UserError
@@ -259,8 +259,6 @@ def test_few_items_have_few_neighbours(count):
 
 @pytest.fixture(scope="module")
 def unpacked(universe_path, tmp_path_factory):
-    if not CHROMIUM.exists() or not (STATIC / "index.html").exists():
-        pytest.skip("Chromium is not installed, or the page is not built: run `make page`")
     folder = tmp_path_factory.mktemp("unpacked # und Größe")
     share(universe_path, folder / "universe.zip")
     with zipfile.ZipFile(folder / "universe.zip") as archive:
