@@ -6,11 +6,13 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from PIL import Image
 
 from vector_universe.data import Example, ImageTextDataset, SkippedRow
+from vector_universe.data.skipped import Remark, RemarkKind
 
 WORDS = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "harbour", "island", "jungle", "kettle",
          "lagoon", "meadow", "nectar", "orchard", "prairie", "quarry", "ravine", "summit", "tundra", "upland",
@@ -56,7 +58,7 @@ def planted(folder: Path) -> tuple[ImageTextDataset, dict[str, set[str]]]:
     (folder / "bomb.png").write_bytes(bomb())
     images: dict[str, bytes | str] = {
         "missing": str(folder / "nowhere.jpg"), "empty": str(folder / "empty.jpg"), "bomb": str(folder / "bomb.png"),
-        "truncated": whole[:len(whole) // 2], "unreadable": b"this is no picture",
+        "truncated": whole[:len(whole) // 2], "unreadable": b"this is no picture", "without its end": whole[:-2],
         "tiny": encoded(picture(101, 20)), "uniform": encoded(Image.new("RGB", (64, 64), (9, 120, 200)), "JPEG"),
         "cmyk": encoded(picture(102).convert("CMYK"), "JPEG"), "palette": encoded(picture(103).quantize(64)),
         "deep": encoded(Image.fromarray(np.asarray(picture(104).convert("L"), np.uint16) * 256)),
@@ -94,8 +96,11 @@ def planted(folder: Path) -> tuple[ImageTextDataset, dict[str, set[str]]]:
     dataset = ImageTextDataset.from_examples(
         [*clean_examples(), *examples], name="planted", source="made",
         skipped=[SkippedRow("outside.jpg", 3, "its path leaves the data folder"), SkippedRow("odd", 4, "odd row"),
-                 SkippedRow("lost.jpg", 5, "file not found"), SkippedRow("silent.jpg", 6, "no text and no label")])
+                 SkippedRow("gold.jpg", 7, "its split “gold” is not understood: call it train, validation or test"),
+                 SkippedRow("lost.jpg", 5, "file not found"), SkippedRow("silent.jpg", 6, "no text and no label")],
+        remarks=[Remark(kind, kind, 8, "as it was planted") for kind in get_args(RemarkKind)])
     return dataset, {
+        **{kind: {kind} for kind in get_args(RemarkKind)}, "split_unknown": {"gold.jpg"},
         "image_identical_across_splits": {"leaked"}, "image_missing": {"missing", "lost.jpg"},
         "image_outside": {"outside.jpg"}, "image_empty": {"empty"}, "image_truncated": {"truncated"},
         "image_unreadable": {"unreadable"}, "image_too_large": {"bomb"}, "duplicate_id": {"clean0"},
@@ -106,7 +111,7 @@ def planted(folder: Path) -> tuple[ImageTextDataset, dict[str, set[str]]]:
         "label_spellings": {"Land "}, "text_too_long": {"too long"}, "image_alike": {"near copy"},
         "text_identical": {"same text"}, "text_alike": {"text alike"},
         "text_like_a_file_name": {"file name", "address", "camera"}, "label_rare": {"Land ", "rarity"},
-        "no_labels": {"unlabelled"},
+        "no_labels": {"unlabelled"}, "image_mended": {"without its end"},
         "image_mode": {"cmyk", "palette", "deep", "transparent", "animated", "rotated"}}
 
 

@@ -50,7 +50,7 @@ def bad_folder(path, kind):
         return path
     (path / "images").mkdir()
     shape("red", "bar", "small").save(path / "images" / "a.png")
-    table = {"no table": None, "empty table": "", "wrong columns": "picture,words\na.png,red bar\n",
+    table = {"no table": None, "empty table": "", "wrong columns": "scan,words\na.png,red bar\n",
              "images missing": "file_name,title\nx.png,one\ny.png,two\n",
              "one picture": "file_name,title,split\na.png,one,train\n"}[kind]
     if table is not None:
@@ -60,7 +60,7 @@ def bad_folder(path, kind):
 
 @pytest.mark.parametrize(("kind", "words"), [
     ("empty", "is empty"), ("no table", "has no metadata.csv"), ("empty table", "metadata.csv is empty"),
-    ("wrong columns", "has the columns picture, words"), ("images missing", "x.png: file not found"),
+    ("wrong columns", "has the columns scan, words"), ("images missing", "x.png: file not found"),
     ("one picture", "at least 2")])
 def test_train_on_a_bad_folder(refused, tmp_path, kind, words):
     line = refused("train", "--data", bad_folder(tmp_path / "data", kind), "--out", tmp_path / "run")
@@ -192,7 +192,7 @@ def test_unknown_verbs_and_options_leave_with_code_2(capsys):
 
 
 MESS = {"truncated.png": "truncated", "zero.png": "empty file (0 bytes)", "missing.png": "file not found",
-        "text.png": "not an image", "untitled.png": "no text and no label"}
+        "text.png": "not an image: plain text", "untitled.png": "no text and no label"}
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from vector_universe.data.sources import hugging_face
 from vector_universe.data.sources.places import DOWNLOAD, OUTSIDE
 
 USUAL = LoadOptions()
-UTF_8 = "save it as UTF-8, for instance by iconv -f WINDOWS-1252 -t UTF-8"
+UNKNOWN = bytes((0x81, 0x8D, 0x8F, 0x90, 0x9D))  # letters of no writing
 
 with pytest.raises(ImageError) as failed:
     open_image(b"no image")
@@ -72,13 +72,14 @@ def test_urls_in_a_table(tmp_path):
 
 @pytest.mark.parametrize("name", ["t.parquet", "t.jsonl"])
 def test_missing_columns(tmp_path, name):
-    table = write_rows(tmp_path, [{"picture": "a.png", "words": "one"}], name)
+    table = write_rows(tmp_path, [{"scan": "a.png", "words": "one"}], name)
     line = refused(table)
-    assert line.startswith(f"{table} has the columns picture, words: it needs one of file_name, image, ")
+    assert line.startswith(f"{table} has the columns scan, words, and none is known to name the images, "
+                           "as file_name or image would: say which does by --image-column COLUMN")
     for options in (LoadOptions(image_column="img"), LoadOptions(text_columns=("img",)),
                     LoadOptions(label_columns=("img",)), LoadOptions(id_column="img")):
-        assert refused(table, options) == f"{table} has no column 'img': its columns are picture, words"
-    assert refused(table, LoadOptions(image_column="picture", text_columns=("words",))) == (
+        assert refused(table, options) == f"{table} has no column 'img': its columns are scan, words"
+    assert refused(table, LoadOptions(image_column="scan", text_columns=("words",))) == (
         f"{table} has no usable row (row 1, a.png: file not found): give it at least one image with a title or a label")
 
 
@@ -92,7 +93,7 @@ def test_a_column_that_no_shard_has(tmp_path):
 def test_a_shard_with_other_columns_than_the_first(tmp_path):
     shards = formats.write_parquet_of_images(tmp_path / "shards")
     write_rows(shards, [{"other": 1}], "part-1.parquet")
-    assert refused(shards).startswith(f"{shards}/part-1.parquet has the columns other: it needs one of")
+    assert refused(shards).startswith(f"{shards}/part-1.parquet has the columns other, and none is known to name")
 
 
 def test_parquet_that_is_none(tmp_path):
@@ -154,26 +155,29 @@ def test_json_lines_with_broken_ones(tmp_path):
 @pytest.mark.parametrize(("content", "line"), [
     (b"", 'has no row: each line must be an object such as {"file_name": …, "title": …}'),
     (b' [{"image": "a.png"}]', "is a JSON array: write one object a line, for instance by jq -c '.[]'"),
-    (b'{"image": "a.png", "text": "\xe9"}', f"is not UTF-8 (invalid continuation byte at byte 28): {UTF_8}")])
+    (b'{"image": "a.png", "text": "' + UNKNOWN + b'"}', "is not UTF-8, and its letters do not tell what it is: save it "
+     "as UTF-8 (in a spreadsheet: save as, CSV UTF-8)")])
 def test_json_lines_that_are_refused(tmp_path, content, line):
     (tmp_path / "t.jsonl").write_bytes(content)
     assert refused(tmp_path / "t.jsonl") == f"{tmp_path}/t.jsonl {line}"
 
 
-@pytest.mark.parametrize("before", [0, 5_000_000])
-def test_the_byte_that_is_not_utf_8(tmp_path, before):
-    head = b"image,title\na.png," + "é".encode() * before
-    (tmp_path / "metadata.csv").write_bytes(head + b"\xe9\xe9\n")
-    assert refused(tmp_path) == (
-        f"{tmp_path}/metadata.csv is not UTF-8 (invalid continuation byte at byte {len(head):,}): {UTF_8}")
-    (tmp_path / "metadata.csv").write_bytes("image,title\na.png,one\n".encode("utf-16"))
-    assert refused(tmp_path) == (f"{tmp_path}/metadata.csv is not UTF-8 (invalid start byte at byte 0): save it as "
-                                 "UTF-8, for instance by iconv -f UTF-16 -t UTF-8")
+@pytest.mark.parametrize("before", [4, 5_000_000])
+def test_a_broken_letter_costs_one_letter(tmp_path, before):
+    (tmp_path / "a.png").write_bytes(picture("red"))
+    (tmp_path / "metadata.csv").write_bytes(b"image,title\na.png," + "é".encode() * before + b"\xe9\xe9\n")
+    data = load_dataset(tmp_path)
+    assert [e.texts for e in data] == [["é" * before + "\ufffd\ufffd"]]
+    assert [remark.kind for remark in data.remarks] == ["row_mended"]
 
 
 def test_a_quote_that_never_ends(tmp_path):
-    (tmp_path / "metadata.csv").write_text('image,title\na.png,"one\n' + "b.png,two\n" * 2_000_000)
-    assert refused(tmp_path) == f"{tmp_path}/metadata.csv is not a CSV table (field larger than field limit (16777216))"
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_bytes(picture("red"))
+    (tmp_path / "metadata.csv").write_text('image,title\na.png,"one\n' + "b.png,two\n" * 200_000)
+    data = load_dataset(tmp_path)
+    assert [(e.id, e.texts) for e in data] == [("a.png", ['"one']), ("b.png", ["two"])]
+    assert [(remark.kind, remark.row) for remark in data.remarks] == [("row_mended", 1)]
 
 
 def test_paths_that_leave_the_folder(tmp_path):
@@ -255,7 +259,7 @@ def test_samples_that_cannot_be_used(tmp_path):
         for name, content in (*PAIR, ("b.txt", b"no image"), ("c.png", picture("red")), ("d.png", b"text"),
                               ("d.txt", b"four"), ("e.png", picture("red")), ("e.json", b"{"),
                               ("f.png", picture("red")), ("f.json", b"[1]"), ("g.png", picture("red")),
-                              ("g.txt", b"\xe9"), *PAIR, ("h.png", picture("red")),
+                              ("g.txt", UNKNOWN), *PAIR, ("h.png", picture("red")),
                               ("h.txt", b" " * (16 * 1024 * 1024 + 1))):
             add_member(tar, name, content)
     data = load_dataset(tmp_path / "x.tar")
@@ -263,7 +267,9 @@ def test_samples_that_cannot_be_used(tmp_path):
     assert [(row.file, row.row, row.reason.partition(" (")[0]) for row in data.skipped] == [
         ("b", 2, "no image"), ("c.png", 3, "no text and no label"), ("d.png", 4, NO_IMAGE),
         ("e.png", 5, "its .json is not JSON"), ("f.png", 6, "its .json is not a JSON object"),
-        ("g.png", 7, "its .txt is not UTF-8"), ("a.png", 8, "duplicate id"), ("h.png", 9, "its .txt is too large")]
+        ("g.png", 7, "its .txt is not UTF-8, and its letters do not tell what it is: save it as UTF-8"),
+        ("a.png", 8, "duplicate id"), ("h.png", 9, "its .txt is too large"),
+        ("../../l.png", None, "a link in the tar, which is not followed")]
 
 
 @pytest.mark.parametrize(("pattern", "line"), [

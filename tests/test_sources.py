@@ -102,6 +102,8 @@ def test_text_and_class_members(tmp_path):
     data = load_dataset(tmp_path / "x.tar")
     assert [(e.id, e.texts, e.labels, e.metadata) for e in data] == [
         ("deep/a.JPG", ["one"], ["3"], {}), ("../../b.png", ["two"], [], {"tags": ["p"]})]
+    assert [(remark.kind, remark.what) for remark in data.remarks] == [
+        ("not_read", "1 member ending in .pickle"), ("not_read", "1 member ending in .seg.png")]
 
 
 def test_class_folders(tmp_path):
@@ -118,6 +120,7 @@ def test_class_folders(tmp_path):
     assert [(e.id, e.labels, e.split) for e in split][::5] == [
         ("train/cat/a.jpg", ["cat"], "train"), ("val/dog/c.png", ["dog"], "validation")]
     assert plain.skipped == split.skipped == ()
+    assert [(remark.kind, remark.file) for remark in plain.remarks] == [("not_read", ".txt")]
 
 
 @pytest.mark.parametrize("layout", ["train/metadata.csv", "train.csv"])

@@ -15,7 +15,12 @@ from vector_universe.data.curation.config import CurationConfig
 from vector_universe.data.options import LoadOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vector_universe.data import ImageTextDataset
+    from vector_universe.data.skipped import Remark
+
+MOST_LINES = 8  # about whole files
 
 Source = Annotated[str, tyro.conf.arg(metavar="SRC")]
 Options = tyro.conf.OmitArgPrefixes[LoadOptions]
@@ -26,7 +31,27 @@ def read_data(source: str, options: LoadOptions) -> ImageTextDataset:
     from vector_universe.data import load_dataset
     from vector_universe.progress import stages
     with stages() as progress:
-        return load_dataset(source, options, lambda done, total: progress("reading the data", done, total))
+        dataset = load_dataset(source, options, lambda done, total: progress("reading the data", done, total))
+    say_remarks(dataset.remarks)
+    return dataset
+
+
+def say_remarks(remarks: Sequence[Remark]) -> None:
+    """Print what was read otherwise than it stands: how files were read one by one, rows by the first of each kind."""
+    from vector_universe.data.sources.names import visible_name
+    whole = [remark for remark in remarks if remark.row is None]
+    rows: dict[str, list[Remark]] = {}
+    for remark in remarks:
+        if remark.row is not None:
+            rows.setdefault(remark.kind, []).append(remark)
+    lines = [f"{remark.file}: {remark.what}" if remark.file else remark.what for remark in whole[:MOST_LINES]
+             if remark.kind != "not_read" or not remark.file.startswith(".")]
+    for kind, found in rows.items():
+        if kind != "values_differ":
+            more = f" (the first of {len(found):,}; `vu data check` lists all)" if len(found) > 1 else ""
+            lines.append(f"{found[0].file}, row {found[0].row:,}: {found[0].what}{more}")
+    for line in lines:
+        print(f"vu: {visible_name(line)}", file=sys.stderr)
 
 
 def flags(options: LoadOptions) -> str:
@@ -92,6 +117,7 @@ class Import:
         with stages() as progress:
             imported = import_data(self.data, self.out, self.load, format=self.format, shard_mb=self.shard_mb,
                                    report=lambda done, total: progress("importing", done, total))
+        say_remarks(imported.remarks)
         print(imported.summary(), file=sys.stderr)
 
 

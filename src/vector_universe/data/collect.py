@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from vector_universe.data.dataset import ImageTextDataset
 from vector_universe.data.example import Example
 from vector_universe.data.options import LoadOptions
 from vector_universe.data.rows import to_row
-from vector_universe.data.skipped import SkippedRow
+from vector_universe.data.skipped import Remark, Remarks, SkippedRow
 from vector_universe.data.sources import Report, Source
 from vector_universe.errors import UserError
 from vector_universe.folders import replace_text
 
-VERSION = 1  # of what is kept in the cache
+VERSION = 2  # of what is kept in the cache
 SPARE_BYTES = 1024**3  # of the disk that are left free
 
 
@@ -40,25 +41,33 @@ def collect(source: Source, given: str, options: LoadOptions, report: Report) ->
         try:
             notes = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             skipped = [SkippedRow(**row) for row in notes["skipped"]]
-            return _dataset(source, given, as_dataset(map_table(path), key), skipped)
+            remarks = [Remark(**row) for row in notes["remarks"]]
+            return _dataset(source, given, as_dataset(map_table(path), key), skipped, remarks)
         except (OSError, ValueError, KeyError, TypeError):
             pass  # one of a version to come, or damaged: made anew
     if source.holds_images:
         _check_space(source, given, path.parent)
     skipped = []
+    noted = Remarks()
     with ArrowSpool(path, keep=bool(key)) as spool:
         for item in source.items(report):
             if isinstance(item, Example):
                 spool.add(to_row(item))
+            elif isinstance(item, Remark):
+                noted.add(item)
             else:
                 skipped.append(item)
+        said = noted.all()
         if spool.on_disk and key:  # before the table, so that there is no table without it
-            replace_text(path.with_suffix(".json"), json.dumps({"skipped": [asdict(row) for row in skipped]}))
-        return _dataset(source, given, spool.finish(key or path.stem), skipped)
+            replace_text(path.with_suffix(".json"), json.dumps({"skipped": [asdict(row) for row in skipped],
+                                                                "remarks": [asdict(remark) for remark in said]}))
+        return _dataset(source, given, spool.finish(key or path.stem), skipped, said)
 
 
-def _dataset(source: Source, given: str, table, skipped: list[SkippedRow]) -> ImageTextDataset:
-    return ImageTextDataset(table, name=source.name, source=given, skipped=skipped, attribution=source.attribution)
+def _dataset(source: Source, given: str, table, skipped: list[SkippedRow],
+             remarks: Sequence[Remark]) -> ImageTextDataset:
+    return ImageTextDataset(table, name=source.name, source=given, skipped=skipped, attribution=source.attribution,
+                            remarks=remarks)
 
 
 def _key(source: Source, options: LoadOptions) -> str:

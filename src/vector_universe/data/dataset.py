@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vector_universe.data.example import Example
 from vector_universe.data.images import encoded_size
 from vector_universe.data.rows import arrow_schema, to_example, to_row
-from vector_universe.data.skipped import SkippedRow
+from vector_universe.data.skipped import Remark, SkippedRow
 
 if TYPE_CHECKING:
     import datasets
@@ -27,20 +27,23 @@ class ImageTextDataset:
         name: short name for people.
         source: what was given to `load_dataset`.
         skipped: rows that could not be used.
+        remarks: what was read otherwise than it stands.
         attribution: credit that must be shown with the pictures; "" if none is due.
     """
 
     def __init__(self, table: datasets.Dataset, *, name: str, source: str,
-                 skipped: Sequence[SkippedRow] = (), attribution: str = "") -> None:
+                 skipped: Sequence[SkippedRow] = (), attribution: str = "", remarks: Sequence[Remark] = ()) -> None:
         self.table = table
         self.name = name
         self.source = source
         self.skipped = tuple(skipped)
         self.attribution = attribution
+        self.remarks = tuple(remarks)
 
     @classmethod
     def from_examples(cls, examples: Sequence[Example], *, name: str, source: str,
-                      skipped: Sequence[SkippedRow] = (), attribution: str = "") -> ImageTextDataset:
+                      skipped: Sequence[SkippedRow] = (), attribution: str = "",
+                      remarks: Sequence[Remark] = ()) -> ImageTextDataset:
         """Build the table from examples in memory; an id that occurs twice keeps its first row and counts the rest."""
         import datasets
 
@@ -53,7 +56,8 @@ class ImageTextDataset:
                 first[example.id] = example
         features = datasets.Features.from_arrow_schema(arrow_schema())
         table = datasets.Dataset.from_list([to_row(example) for example in first.values()], features=features)
-        return cls(table, name=name, source=source, skipped=(*skipped, *repeated), attribution=attribution)
+        return cls(table, name=name, source=source, skipped=(*skipped, *repeated), attribution=attribution,
+                   remarks=remarks)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -71,8 +75,7 @@ class ImageTextDataset:
 
     def select(self, indices: Sequence[int]) -> ImageTextDataset:
         """The examples at these positions, in this order."""
-        return ImageTextDataset(self.table.select(indices), name=self.name, source=self.source,
-                                skipped=self.skipped, attribution=self.attribution)
+        return self._of(self.table.select(indices))
 
     def with_ocr(self, texts: Sequence[str]) -> ImageTextDataset:
         """The same examples with this text read off each picture, in their order.
@@ -113,5 +116,8 @@ class ImageTextDataset:
         if len(values) != len(self):
             raise ValueError(f"{name} has {len(values)} entries, but the data set holds {len(self)} examples")
         table = self.table.remove_columns(name).add_column(name, list(values), feature=self.table.features[name])
-        return ImageTextDataset(table, name=self.name, source=self.source,
-                                skipped=self.skipped, attribution=self.attribution)
+        return self._of(table)
+
+    def _of(self, table: datasets.Dataset) -> ImageTextDataset:
+        return ImageTextDataset(table, name=self.name, source=self.source, skipped=self.skipped,
+                                attribution=self.attribution, remarks=self.remarks)

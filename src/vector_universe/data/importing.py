@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from vector_universe.data.example import Example
 from vector_universe.data.images import ImageError, encoded_bytes
 from vector_universe.data.options import LoadOptions
 from vector_universe.data.shard_writers import SHARDS, ShardWriter
-from vector_universe.data.skipped import SkippedRow
+from vector_universe.data.skipped import Remark, Remarks, SkippedRow
 from vector_universe.data.sources import Report, Source, open_source
 from vector_universe.data.sources.imported import INDEX, read_index
 from vector_universe.data.sources.source import unreported
@@ -33,6 +34,7 @@ class Imported:
     shards: int
     skipped: int
     bytes: int
+    remarks: tuple[Remark, ...] = ()
 
     def summary(self) -> str:
         """One line for people."""
@@ -102,6 +104,7 @@ class Import:
         ends = {shard["read"]: shard["last"] for shard in shards}
         done, number = max(ends, default=0), 0
         unread: list[SkippedRow] = []
+        remarks = Remarks()
         skipped = sum(len(shard["unread"]) for shard in shards)
         writer: ShardWriter | None = None
         with (self.out / f"{SKIPPED}.partial").open("w", newline="", encoding="utf-8") as file:
@@ -109,6 +112,9 @@ class Import:
             table.writerow(["file", "row", "reason"])
             table.writerows(row for shard in shards for row in shard["unread"])
             for item in self.source.items(report):
+                if isinstance(item, Remark):
+                    remarks.add(item)
+                    continue
                 if isinstance(item, Example):
                     number += 1
                     if number <= done:
@@ -133,7 +139,7 @@ class Import:
                 raise SourceChanged
         if writer is not None:
             shards.append(self._close(writer, number, "", unread))
-        return self._finish(shards, skipped)
+        return self._finish(shards, skipped, remarks.all())
 
     def _new_shard(self, number: int) -> ShardWriter:
         kind = SHARDS[self.format]
@@ -162,11 +168,12 @@ class Import:
     def _note(self, shards: list[dict[str, Any]]) -> None:
         replace_text(self.out / JOURNAL, json.dumps({"settings": self.settings, "shards": shards}))
 
-    def _finish(self, shards: list[dict[str, Any]], skipped: int) -> Imported:
+    def _finish(self, shards: list[dict[str, Any]], skipped: int, remarks: Sequence[Remark]) -> Imported:
         if not any(shard["examples"] for shard in shards):
             raise UserError(f"{self.source.place} has no image that can be read")
         os.replace(self.out / f"{SKIPPED}.partial", self.out / SKIPPED)
         index = {"name": self.source.name, "attribution": self.source.attribution, "skipped": skipped,
+                 "remarks": [asdict(remark) for remark in remarks],
                  "examples": sum(shard["examples"] for shard in shards), "settings": self.settings,
                  "shards": [{key: shard[key] for key in ("file", "bytes", "examples")} for shard in shards]}
         replace_text(self.out / INDEX, json.dumps(index, indent=1, ensure_ascii=False) + "\n")
@@ -181,4 +188,5 @@ class SourceChanged(Exception):
 def imported(folder: Path, index: dict[str, Any]) -> Imported:
     """What the index of an import says."""
     return Imported(folder, index["examples"], len(index["shards"]), index["skipped"],
-                    sum(shard["bytes"] for shard in index["shards"]))
+                    sum(shard["bytes"] for shard in index["shards"]),
+                    tuple(Remark(**remark) for remark in index.get("remarks", ())))

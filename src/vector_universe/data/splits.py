@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 
-_NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation",
-          "val": "validation", "dev": "validation", "test": "test", "testing": "test"}
+# As Hugging Face reads them, and what is held out by its name.
+_NAMES = {"train": ("train", "training"), "validation": ("validation", "valid", "val", "dev"),
+          "test": ("test", "testing", "eval", "evaluation", "holdout", "hold-out", "hold_out", "hold out", "heldout",
+                   "held-out", "held_out", "held out")}
+_SPLIT_OF = {name: split for split, names in _NAMES.items() for name in names}
+# The name, then nothing, a number, one capital (testA), or whatever follows a sign: val2017, test-A, dev_clean.
+_NAMED = re.compile(rf"((?i:{'|'.join(sorted(_SPLIT_OF, key=len, reverse=True))}))([0-9]+|[A-Z])?([^A-Za-z0-9].*)?",
+                    re.DOTALL)
 
 
 def split_of(id: str) -> str:
@@ -32,8 +39,14 @@ def split_of(id: str) -> str:
 
 
 def split_named(name: str) -> str | None:
-    """The split that a data set's own `split` column means ("val" → "validation"); None when it means none."""
-    return _NAMES.get(name.strip().lower())
+    """The split that a name means ("val2017" → "validation", "eval" → "test"); None when it means none."""
+    found = _NAMED.fullmatch(name.strip())
+    if found is None:
+        return None
+    split = _SPLIT_OF[found[1].lower()]
+    others = {_SPLIT_OF.get(word) for word in re.split(r"[^a-z]+", (found[3] or "").lower())} - {None}
+    return None if "train" in {split} ^ others and others else split  # "train_val" is two in one
+
 
 
 def splits_of_groups(splits: Sequence[str], values: Sequence[str | None], copies: Sequence[int]) -> list[str]:

@@ -19,7 +19,7 @@ from vector_universe.data.doctor.kinds import KINDS, SEVERITIES
 from vector_universe.data.doctor.labels import label_cases, label_counts, split_cases, split_sizes, together
 from vector_universe.data.doctor.languages import languages
 from vector_universe.data.doctor.page import report_page
-from vector_universe.data.doctor.pictures import picture_cases, skipped_cases
+from vector_universe.data.doctor.pictures import picture_cases, remark_cases, skipped_cases
 from vector_universe.data.doctor.report import Report
 from vector_universe.data.doctor.scan import Seen, scan
 from vector_universe.data.doctor.texts import text_cases
@@ -69,7 +69,8 @@ def examine(dataset: ImageTextDataset, seen: Sequence[Seen], batch_size: int, ma
     digests = [one.picture.digest for one in seen]
     identical = equal_groups(digests)
     alike = alike_groups([one.picture.look for one in seen], digests)
-    cases = [*picture_cases(seen), *skipped_cases(dataset.skipped), *image_cases(seen, identical, alike),
+    cases = [*picture_cases(seen), *skipped_cases(dataset.skipped), *remark_cases(dataset.remarks),
+             *image_cases(seen, identical, alike),
              *contradicting_cases(seen, identical), *text_cases(seen, max_tokens), *repeated_text_cases(seen, alike),
              *label_cases(seen), *split_cases(seen)]
     findings = gather(cases, minor_kinds(cases, seen))

@@ -87,6 +87,9 @@ def _sentence(name: str, cases: list[Case]) -> str:
     if name == "image_mode":
         modes = Counter(mode for case in cases for mode in case.detail.split(", "))
         sentence += f": {', '.join(f'{mode} {count:,}' for mode, count in modes.most_common())}"
+    if name == "split_unknown":
+        splits = Counter(case.detail.partition("“")[2].partition("”")[0] for case in cases)
+        sentence += f": {', '.join(f'“{split}” {count:,}' for split, count in splits.most_common())}"
     return sentence
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from vector_universe.data.doctor.findings import Case
 from vector_universe.data.doctor.scan import Seen
-from vector_universe.data.skipped import SkippedRow
+from vector_universe.data.skipped import Remark, SkippedRow
 
 TINY = 32  # pixels of the short side
 
@@ -17,17 +17,19 @@ REASONS = (("file not found", "image_missing"), ("no file name", "image_missing"
            ("too large", "image_too_large"), ("truncated", "image_truncated"), ("not an image", "image_unreadable"),
            ("unreadable", "image_unreadable"), ("cannot be", "image_unreadable"), ("no pixels", "image_unreadable"),
            ("mode ", "image_unreadable"),
-           ("duplicate id", "duplicate_id"), ("no text", "no_text"))
+           ("its split", "split_unknown"), ("duplicate id", "duplicate_id"), ("no text", "no_text"))
 BUILT_IN_GAPS = ("Twemoji has no picture of it", "the font has no picture of it")  # known, and nobody's fault
 
 
 def picture_cases(seen: Iterable[Seen]) -> Iterator[Case]:
-    """Pictures that are broken, tiny, of one colour, or of an unusual mode."""
+    """Pictures that are broken, mended, tiny, of one colour, or of an unusual mode."""
     for one in seen:
         picture = one.picture
         if picture.fault:
             yield Case(fault_kind(picture.fault), one.id, one.place + 1, picture.fault, one.split)
             continue
+        if picture.remark:
+            yield _case("image_mended", one, picture.remark)
         if min(picture.width, picture.height) < TINY:
             yield _case("image_tiny", one, f"{picture.width} × {picture.height} pixels")
         if picture.uniform:
@@ -42,6 +44,11 @@ def skipped_cases(skipped: Iterable[SkippedRow]) -> Iterator[Case]:
         if row.reason not in BUILT_IN_GAPS:
             file = row.file.encode("utf-8", "backslashreplace").decode()  # a name may be no Unicode
             yield Case(fault_kind(row.reason, "row_skipped"), file, row.row, row.reason)
+
+
+def remark_cases(remarks: Iterable[Remark]) -> Iterator[Case]:
+    """What was read otherwise than it stands."""
+    return (Case(remark.kind, remark.file, remark.row, remark.what) for remark in remarks)
 
 
 def fault_kind(reason: str, otherwise: str = "image_unreadable") -> str:

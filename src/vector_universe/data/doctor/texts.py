@@ -42,6 +42,9 @@ def text_cases(seen: Sequence[Seen], max_tokens: int) -> Iterator[Case]:
                 yield _case("text_too_long", one, f"about {tokens:,} tokens: “{text[:80]}…”")
             if FILE_NAME.fullmatch(text.strip()):
                 yield _case("text_like_a_file_name", one, f"“{text}”")
+        for label in one.labels:
+            if broken(label):
+                yield _case("text_mojibake", one, f"label “{label}”")
 
 
 def estimated_tokens(text: str) -> int:

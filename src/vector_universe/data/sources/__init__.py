@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vector_universe.data.example import Example
 from vector_universe.data.options import LoadOptions
-from vector_universe.data.skipped import SkippedRow
+from vector_universe.data.skipped import Remark, SkippedRow
 from vector_universe.data.sources.choose import open_source
 from vector_universe.data.sources.source import Item, Report, Source, unreported
 
@@ -18,7 +18,7 @@ _USUAL = LoadOptions()
 
 def stream_examples(source: str | Path, options: LoadOptions = _USUAL,
                     report: Report = unreported) -> Iterator[Example | SkippedRow]:
-    """Read a source of any kind one example at a time: nothing is kept, in memory or on disk.
+    """Read a source of any kind one example at a time: nothing is kept, in memory or on disk. Remarks are left out.
 
     Args:
         source: as for `load_dataset`.
@@ -28,4 +28,4 @@ def stream_examples(source: str | Path, options: LoadOptions = _USUAL,
     Raises:
         UserError: the source cannot be used, or holds not one example.
     """
-    return open_source(source, options).items(report)
+    return (item for item in open_source(source, options).items(report) if not isinstance(item, Remark))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vector_universe.data.skipped import SkippedRow
+from vector_universe.data.skipped import Remarks, SkippedRow
 from vector_universe.data.sources.source import Report
 from vector_universe.errors import UserError
 
@@ -24,17 +24,18 @@ class ParquetTable:
 
     Args:
         path: the file.
-        split: of its rows that do not say theirs; it then stands before their ids.
+        split: of its rows that do not say theirs.
+        prefix: before its ids.
 
     Raises:
         UserError: it is not a Parquet file.
     """
 
-    def __init__(self, path: Path, split: str = "") -> None:
+    def __init__(self, path: Path, split: str = "", prefix: str = "") -> None:
         import pyarrow.parquet as pq
-        self.path, self.place, self.split = path, str(path), split
+        self.path, self.place, self.split, self.prefix = path, str(path), split, prefix
         self.folder: Path | None = path.parent
-        self.prefix = f"{split}/" if split else ""
+        self.remarks = Remarks()
         try:
             with pq.ParquetFile(path) as file:
                 self.schema, self.size = file.schema_arrow, file.metadata.num_rows
@@ -67,6 +68,7 @@ class HuggingFaceTable:
         import datasets as library
         self.place, self.folder, self.split, self.size = place, folder, split, len(dataset)
         self.prefix = f"{split}/" if split else ""
+        self.remarks = Remarks()
         for column, feature in dataset.features.items():
             if isinstance(feature, library.Image):
                 dataset = dataset.cast_column(column, library.Image(decode=False))

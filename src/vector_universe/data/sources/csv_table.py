@@ -1,85 +1,227 @@
-"""CSV and TSV, read line by line: byte order marks, CRLF, quotes, and an exact place for what is not UTF-8."""
+"""CSV and TSV, read line by line: any separator and encoding, CRLF, quotes, and quotes that are none."""
 
 from __future__ import annotations
 
-import codecs
 import csv
-import io
-from collections.abc import Iterator, Sequence
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
+from vector_universe.data.skipped import Remark, Remarks, SkippedRow
+from vector_universe.data.sources.columns import IMAGE_COLUMNS, LABEL_COLUMNS, TEXT_COLUMNS, plain_column
+from vector_universe.data.sources.encoding import find_encoding
+from vector_universe.data.sources.names import IMAGE_ENDINGS
 from vector_universe.data.sources.source import Report, unreported
 from vector_universe.errors import UserError
 
-CHUNK = 1024 * 1024
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+LOOKED_AT = 20  # lines that the separator is told by
+LONGEST_CELL = 16 * 1024 * 1024
+LONGEST_ROW = 10_000  # lines: a quote that is open for more was never closed
 
-csv.field_size_limit(16 * 1024 * 1024)
+_FILE_CELL = re.compile(rf"[^\s\"]+\.({'|'.join(IMAGE_ENDINGS)})", re.IGNORECASE)
+_KNOWN = frozenset((*IMAGE_COLUMNS, *TEXT_COLUMNS, *LABEL_COLUMNS))
+_SEPARATOR_LINE = re.compile(r"\"?sep=([^\w\"\r\n ])\"?\s*", re.IGNORECASE)  # what Excel reads first
+
+csv.field_size_limit(LONGEST_CELL)
 
 
 class CsvTable:
-    """A `Table` in a CSV file, or a TSV by its ending.
+    """A `Table` in a CSV or TSV file; what stands between its cells is told by its first lines.
 
     Args:
         path: the file.
-        split: of its rows that do not say theirs; it then stands before their ids.
+        split: of its rows that do not say theirs.
+        prefix: before its ids.
+        named: columns that must be there.
 
     Raises:
-        UserError: the file is empty, not UTF-8, or not CSV.
+        UserError: the file is empty, or its encoding is none that is known.
     """
 
-    def __init__(self, path: Path, split: str = "") -> None:
+    def __init__(self, path: Path, split: str = "", prefix: str = "", named: Sequence[str] = ()) -> None:
         self.path, self.place, self.size = path, str(path), path.stat().st_size
         self.folder: Path | None = path.parent
-        self.split, self.prefix = split, f"{split}/" if split else ""
+        self.split, self.prefix = split, prefix
         self.classes: dict[str, Sequence[str]] = {}
-        self._delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-        header = next(self._cells(unreported), [])
-        self.columns: Sequence[str] = [column.strip() for column in header]
-        if not any(self.columns):
+        self.remarks = Remarks()
+        self._encoding = find_encoding(path)
+        with self._open() as lines:
+            start = [line for line in islice(lines, LOOKED_AT) if line.strip()]
+        self._separator, self._is_given = _find_separator(start, path, named)
+        header, _ = next(self._cells(unreported), ([""], ""))
+        while header and not header[-1].strip():
+            header.pop()
+        if not header:
             raise UserError(f"{path} is empty: its first line must name columns such as file_name,title,labels")
+        self.columns: Sequence[str]
+        self.columns, self._repeated = _distinct(header)
 
-    def rows(self, report: Report) -> Iterator[dict[str, str]]:
-        cells = self._cells(report)
+    def rows(self, report: Report) -> Iterator[dict[str, str] | SkippedRow]:
+        self.remarks = Remarks()
+        self._say_how()
+        wanted = len(self.columns)
+        cells = self._cells(report, wanted)
         next(cells)
-        for row in cells:
-            if row:
-                row += [""] * (len(self.columns) - len(row))
-                yield dict(zip(self.columns, row, strict=False))  # cells beyond the header are let go
+        for number, (row, mended) in enumerate(cells, 1):
+            if mended:
+                self._remark(number, f"has a quote that is not closed, which was read as a letter: {mended[:40]}")
+            if len(row) < wanted and (other := self._other_separator(row)):
+                yield SkippedRow(self.path.name, None, f"has 1 cell, but the header {wanted}: it seems to be parted by "
+                                                       f"{SEPARATORS[other]}")
+            elif any(cell.strip() for cell in row[wanted:]):
+                yield SkippedRow(self.path.name, None, f"has {len(row)} cells, but the header {wanted}: a text that "
+                                                       f"holds {SEPARATORS.get(self._separator, 'the separator')} "
+                                                       f"needs quotes ({row[0][:80]})")
+            else:
+                if len(row) < wanted:
+                    self._remark(number, f"has {len(row)} cells, but the header {wanted}: the others are empty")
+                    row += [""] * (wanted - len(row))
+                yield dict(zip(self.columns, row, strict=False))  # cells beyond the header are empty
 
     def holds_images(self, column: str) -> bool:
         return False
 
-    def _cells(self, report: Report) -> Iterator[list[str]]:
-        try:
-            with self.path.open("rb") as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as lines:
-                for number, row in enumerate(csv.reader(lines, delimiter=self._delimiter)):
-                    if number % 256 == 0:
-                        report(raw.tell(), self.size)
-                    yield row
-                report(self.size, self.size)
-        except UnicodeDecodeError:
-            raise not_utf8(self.path) from None
-        except csv.Error as error:
-            raise UserError(f"{self.path} is not a CSV table ({error})") from None
+    def _open(self) -> TextIO:
+        return self.path.open(encoding=self._encoding.codec, errors="replace", newline="")
+
+    def _cells(self, report: Report, wanted: int = 0) -> Iterator[tuple[list[str], str]]:
+        """Each row that holds anything, the header first, with its first line where a quote in it was none."""
+        with self._open() as lines:
+            if self._is_given:
+                next(line for line in lines if line.strip())
+            rows = _Rows(lines, self._separator, wanted)
+            for number, row in enumerate(rows):
+                if number % 256 == 0:
+                    report(lines.buffer.tell(), self.size)
+                if any(cell.strip() for cell in row):
+                    yield row, rows.mended
+            report(self.size, self.size)
+
+    def _remark(self, number: int, what: str) -> None:
+        self.remarks.add(Remark("row_mended", self.path.name, number, what))
+
+    def _say_how(self) -> None:
+        usual = "\t" if self.path.suffix.lower() == ".tsv" else ","
+        said = []
+        if self._separator != usual and not self._is_given:
+            said.append(f"its cells are parted by {SEPARATORS.get(self._separator, self._separator)}, and were read so")
+        if self._repeated:
+            said.append(f"it has several columns called {', '.join(self._repeated)}: the later ones got a number")
+        for remark in (*self._encoding.remarks(self.path),
+                       *(Remark("read_as", self.path.name, None, what) for what in said)):
+            self.remarks.add(remark)
+
+    def _other_separator(self, row: list[str]) -> str:
+        return next((other for other in SEPARATORS if len(row) == 1 < len(self.columns) and other != self._separator
+                     and row[0].count(other) >= len(self.columns) - 1), "")
 
 
-def not_utf8(path: Path) -> UserError:
-    """The one line about a text file in another encoding: which byte, and the way out."""
-    decoder, before = codecs.getincrementaldecoder("utf-8")(), 0
-    with path.open("rb") as file:
-        start = file.read(2)
-        file.seek(0)
-        for chunk in iter(lambda: file.read(CHUNK), b""):
-            held = len(decoder.getstate()[0])
+class _Rows:
+    """Rows of cells out of lines; a quote that would swallow further rows is read as a letter.
+
+    Attributes:
+        mended: the line of the last row, if it was one with such a quote; else "".
+    """
+
+    def __init__(self, lines: Iterator[str], separator: str, wanted: int) -> None:
+        self._lines, self._separator, self._wanted = lines, separator, wanted
+        self._waiting: deque[str] = deque()  # lines that were given back
+        self._given: list[str] = []  # to the row that is being read
+        self.mended = ""
+
+    def __iter__(self) -> Iterator[list[str]]:
+        reader = csv.reader(_Feed(self._next_line), delimiter=self._separator, strict=True)
+        while True:
+            self._given, self.mended = [], ""
             try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError as error:
-                before += error.start - held
-                reason = error.reason
-                break
-            before += len(chunk)
-        else:
-            reason = "it ends within a character"
-    guess = "UTF-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "WINDOWS-1252"
-    return UserError(f"{path} is not UTF-8 ({reason} at byte {before:,}): save it as UTF-8, for instance by "
-                     f"iconv -f {guess} -t UTF-8")
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                row = self._mend()
+            yield row
+
+    def _next_line(self) -> str:
+        """The next line; StopIteration, which ends the row, where it is a row of its own within an open quote."""
+        line = self._waiting.popleft() if self._waiting else next(self._lines)
+        if "\0" in line:
+            line = line.replace("\0", "")
+        if self._given and (len(self._given) >= LONGEST_ROW or self._is_row(line, by_file=True)):
+            self._waiting.appendleft(line)
+            raise StopIteration
+        self._given.append(line)
+        return line
+
+    def _mend(self) -> list[str]:
+        """The row whose quotes do not fit: read leniently if it comes out whole, else its first line with the quotes as
+        letters; the other lines are read again."""
+        first, *others = self._given
+        if not any(self._is_row(line, by_file=False) for line in others):
+            lenient = list(csv.reader(self._given, delimiter=self._separator))
+            plain = _plain_cells(first, self._separator)
+            if not others:
+                self.mended = first.strip() if first.count('"') % 2 else ""
+                return plain if len(plain) == self._wanted else lenient[0]
+            if len(lenient) == 1 and len(lenient[0]) == self._wanted and self._given[-1].count('"') % 2:
+                return lenient[0]
+        self._waiting.extendleft(reversed(others))
+        self.mended = first.strip()
+        return _plain_cells(first, self._separator)
+
+    def _is_row(self, line: str, *, by_file: bool) -> bool:
+        """Whether a line alone has all cells; `by_file`: and one of them is the name of an image file."""
+        cells = _plain_cells(line, self._separator)
+        return len(cells) == self._wanted and (
+            not by_file or any("://" not in cell and _FILE_CELL.fullmatch(cell.strip()) for cell in cells))
+
+
+class _Feed:
+    """An iterator that may end and go on: a row is cut off by its end."""
+
+    def __init__(self, next_line: Callable[[], str]) -> None:
+        self._next_line = next_line
+
+    def __iter__(self) -> _Feed:
+        return self
+
+    def __next__(self) -> str:
+        return self._next_line()
+
+
+def _plain_cells(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line], delimiter=separator, quoting=csv.QUOTE_NONE), [])
+
+
+def _find_separator(lines: Sequence[str], path: Path, named: Sequence[str]) -> tuple[str, bool]:
+    """What parts the cells, and whether a line "sep=;" says so: else what makes the header name known columns, else
+    what parts all lines alike, else what the file's ending says."""
+    if not lines:
+        return ",", False
+    if given := _SEPARATOR_LINE.fullmatch(lines[0]):
+        return given[1], True
+    usual = "\t" if path.suffix.lower() == ".tsv" else ","
+
+    def fitness(separator: str) -> tuple[int, int, bool]:
+        header = next(csv.reader([lines[0]], delimiter=separator), [])
+        known = sum(cell.strip() in named or plain_column(cell) in _KNOWN for cell in header)
+        widths = {len(row) for row in csv.reader(lines, delimiter=separator) if row}
+        return known, len(header) if len(widths) == 1 else min(1, len(header)), separator == usual
+    return max(SEPARATORS, key=fitness), False
+
+
+def _distinct(header: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names of the columns, each once, and those that came again: a cell must not stand for another's."""
+    names: list[str] = []
+    repeated = []
+    for name in (cell.strip("\ufeff \t\r\n") for cell in header):
+        number, one = 2, name
+        while one in names:
+            one, number = f"{name} ({number})", number + 1
+        if one != name and name:
+            repeated.append(name)
+        names.append(one)
+    return names, repeated

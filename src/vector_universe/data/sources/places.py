@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from vector_universe.data.images import MAX_BYTES, FileSlice, ImageError, ImageSource, open_image
+from vector_universe.data.sources.names import IMAGE_ENDINGS, NearNames, readings, visible_name
 from vector_universe.errors import UserError
 
 IMAGE_FOLDERS = ("images", "Images")
-IMAGE_ENDINGS = ("jpg", "jpeg", "png", "webp", "gif", "avif", "bmp", "tif", "tiff", "jp2", "ppm")
 DOWNLOAD = "download the images first, for instance with img2dataset, whose output is read here"
 OUTSIDE = "its path leaves the data folder (--allow-outside lets it)"
 HEADER_BYTES = 256 * 1024  # of a slice that are read to check its header
@@ -41,29 +42,45 @@ class Places:
         self._root = None if folder is None else folder.resolve()
         self._allow_outside = allow_outside
         self._parents = lru_cache(maxsize=4096)(Path.resolve)
+        self._near = NearNames()
 
     def locate(self, name: str) -> str:
-        """The file that `name` means.
+        """The file that `name` means: as it stands, else the one file that it nearly names.
 
         Raises:
-            ImageError: there is none, it lies outside the folder, or no file can have this name.
+            ImageError: there is none or there are several, it lies outside the folder, or no file can have this name.
         """
         if self._root is None:
             raise ImageError("the source holds no such file, only its name")
-        endings = ("",) if "." in name[-6:] else ("", *(f".{ending}" for ending in IMAGE_ENDINGS))
+        places = (*(self._root / images for images in IMAGE_FOLDERS), self._root)
         try:
-            for place in (*(self._root / images for images in IMAGE_FOLDERS), self._root):
-                for ending in endings:
-                    path = self._resolve(place / (name + ending))
-                    if not self._allow_outside and not path.is_relative_to(self._root):
-                        raise ImageError(OUTSIDE)
-                    if path.is_file():
-                        return str(path)
+            for reading in readings(name):
+                endings = ("",) if "." in reading[-6:] else ("", *(f".{ending}" for ending in IMAGE_ENDINGS))
+                for place in places:
+                    for ending in endings:
+                        path = self._checked(place / (reading + ending))
+                        if path.is_file():
+                            return str(path)
+            for reading in readings(name):
+                for place in places:
+                    if (near := self._near.find(place, reading)) is not None:
+                        return str(self._checked(near))
         except ImageError:
             raise
         except (OSError, ValueError, RuntimeError):  # a name of 10,000 characters, a NUL in it, a ring of links
             raise ImageError("no file can have this name") from None
-        raise ImageError("file not found")
+        raise ImageError(self._missing(name, places))
+
+    def _missing(self, name: str, places: Sequence[Path]) -> str:
+        shown = f" ({visible_name(name)})" if visible_name(name) != name else ""
+        nearest = next(filter(None, (self._near.nearest(place, name) for place in places)), "")
+        return f"file not found{shown}" + (f"; the nearest there is {visible_name(nearest)}" if nearest else "")
+
+    def _checked(self, path: Path) -> Path:
+        path = self._resolve(path)
+        if not self._allow_outside and not path.is_relative_to(self._root or path):
+            raise ImageError(OUTSIDE)
+        return path
 
     def _resolve(self, path: Path) -> Path:
         if path.name == ".." or path.is_symlink():

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vector_universe.data.example import Example
-from vector_universe.data.skipped import SkippedRow
+from vector_universe.data.skipped import Remark, SkippedRow
 from vector_universe.errors import UserError
 
-Item = Example | SkippedRow
+Item = Example | SkippedRow | Remark
 Report = Callable[[int, int], None]  # (done, total) in whatever the source counts: bytes, rows or folders
 
 
@@ -30,8 +30,8 @@ class Source:
     Attributes:
         name: short name for people.
         place: what was given, or the table that was found there; for messages.
-        read: starts a new stream of its examples and of the rows that were left out, in a fixed order, one in memory
-            at a time; every id occurs once.
+        read: starts a new stream of its examples, of the rows that were left out and of what is to be remarked, in a
+            fixed order, one in memory at a time; every id occurs once.
         files: the tables or shards that are read.
         complete: whether these files alone decide what is read; not so where they name images.
         holds_images: whether the images come as bytes, so that random access needs a copy of them.
@@ -52,11 +52,12 @@ class Source:
         Raises:
             UserError: it ends without one example; or the source turns out to be unreadable on the way.
         """
-        first_skipped, usable = None, False
+        first_skipped: SkippedRow | None = None
+        usable = False
         for item in self.read(report):
             if isinstance(item, Example):
                 usable = True
-            elif first_skipped is None:
+            elif first_skipped is None and isinstance(item, SkippedRow):
                 first_skipped = item
             yield item
         if not usable:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from vector_universe.data.example import Example
 from vector_universe.data.images import ImageError, ImageSource
 from vector_universe.data.options import LoadOptions
-from vector_universe.data.skipped import SkippedRow
+from vector_universe.data.skipped import Remark, Remarks, SkippedRow
 from vector_universe.data.sources.columns import Columns, Row, choose_columns
 from vector_universe.data.sources.grouping import grouped_rows, row_key
 from vector_universe.data.sources.places import DOWNLOAD, Places, check_header, is_url, refuse_url
 from vector_universe.data.sources.seen import SeenIds
 from vector_universe.data.sources.source import Item, Report, Source, part_of, unreported
 from vector_universe.data.sources.values import unique
-from vector_universe.data.splits import split_named, split_of
+from vector_universe.data.splits import SPLITS, split_named, split_of
+
+FEW_PICTURES = 10  # in several rows with labels; of more, differing labels are the table's way
 
 
 class Table(Protocol):
@@ -31,6 +33,7 @@ class Table(Protocol):
         split: the split of its rows that have no `split` cell; "" if the table does not say.
         prefix: what stands before the ids of its rows.
         size: what the progress of reading it is counted up to.
+        remarks: on the last pass over its rows, whose numbers count from 1 in it.
     """
 
     place: str
@@ -40,6 +43,7 @@ class Table(Protocol):
     split: str
     prefix: str
     size: int
+    remarks: Remarks
 
     def rows(self, report: Report) -> Iterator[dict[str, Any] | SkippedRow]:
         """A new pass over the rows; one that cannot be read is a `SkippedRow`, which counts as a row."""
@@ -85,9 +89,11 @@ class Tables:
     places: Sequence[Places]
 
     def items(self, report: Report) -> Iterator[Item]:
-        """Examples and rows left out, in the order of the tables."""
-        seen, usable = SeenIds(), False
-        for group in self._groups(report):
+        """Examples and rows left out, in the order of the tables; remarks on the files at the end."""
+        seen, usable, remarks, labels = SeenIds(), False, Remarks(), Remarks()
+        labelled = 0  # pictures with labels in several rows
+        before = [0] * len(self.tables)
+        for group in self._groups(report, before):
             if isinstance(group, SkippedRow):
                 yield group
                 continue
@@ -97,36 +103,55 @@ class Tables:
             elif not usable and is_url(item.file):
                 raise refuse_url(item.file, self.tables[0].place)
             yield item
-            yield from (SkippedRow(row.name, row.number, "duplicate id") for row in group if row.name != group[0].name)
+            if len(group) > 1:
+                yield from (SkippedRow(row.name, row.number, "duplicate id") for row in group
+                            if row.name != group[0].name)
+                rows = [row for row in group if row.name == group[0].name]
+                labelled += sum(bool(row.labels) for row in rows) > 1
+                for remark in differences(rows):
+                    remarks.add(remark)
+                if (contradiction := differing_labels(rows)) is not None:
+                    labels.add(contradiction)
+        for table, earlier in zip(self.tables, before, strict=True):
+            for remark in table.remarks.all():
+                remarks.add(replace(remark, row=remark.row + earlier if remark.row else None))
+        contradicting = labels.counts.get("rows_disagree", 0)
+        if labelled >= FEW_PICTURES and contradicting > labelled / 2:
+            yield Remark("read_as", "", None, f"{contradicting:,} pictures have a row for each of their labels")
+        else:
+            yield from labels.all()
+        yield from remarks.all()
 
-    def _groups(self, report: Report) -> Iterator[list[Row] | SkippedRow]:
+    def _groups(self, report: Report, before: list[int]) -> Iterator[list[Row] | SkippedRow]:
         if not self.embedded:
-            return grouped_rows(self._keys(), self._rows(report))
-        return (row if isinstance(row, SkippedRow) else [row] for row in self._rows(report))
+            return grouped_rows(self._keys(), self._rows(report, before))
+        return (row if isinstance(row, SkippedRow) else [row] for row in self._rows(report, before))
 
     def _keys(self) -> Iterator[str]:
-        for number, place, values in self._cells(unreported):
+        for number, place, values in self._cells(unreported, [0] * len(self.tables)):
             if isinstance(values, SkippedRow):
                 yield row_key("", number, False)
             else:
                 id, _, image = self.columns[place].identity(number, values, self.tables[place].prefix)
                 yield row_key(id, number, image is not None)
 
-    def _rows(self, report: Report) -> Iterator[Row | SkippedRow]:
-        for number, place, values in self._cells(report):
+    def _rows(self, report: Report, before: list[int]) -> Iterator[Row | SkippedRow]:
+        for number, place, values in self._cells(report, before):
             if isinstance(values, SkippedRow):
                 yield SkippedRow(values.file, number, values.reason)
             else:
                 table = self.tables[place]
                 yield self.columns[place].row(number, values, table.split, table.prefix, place)
 
-    def _cells(self, report: Report) -> Iterator[tuple[int, int, dict[str, Any] | SkippedRow]]:
-        number, before, total = 0, 0, sum(table.size for table in self.tables)
+    def _cells(self, report: Report, before: list[int]) -> Iterator[tuple[int, int, dict[str, Any] | SkippedRow]]:
+        """Number, table and cells of each row; notes how many rows came `before` each table."""
+        number, done, total = 0, 0, sum(table.size for table in self.tables)
         for place, table in enumerate(self.tables):
-            for values in table.rows(part_of(report, before, total)):
+            before[place] = number
+            for values in table.rows(part_of(report, done, total)):
                 number += 1
                 yield number, place, values
-            before += table.size
+            done += table.size
 
     def _example(self, group: list[Row], seen: SeenIds) -> Item:
         first = group[0]
@@ -146,17 +171,50 @@ class Tables:
         return make_example(rows, image, seen)
 
 
-def make_example(rows: list[Row], image: ImageSource, seen: SeenIds) -> Item:
-    """One example of the rows of one image; the first decides its split and its metadata."""
+def make_example(rows: list[Row], image: ImageSource, seen: SeenIds) -> Example | SkippedRow:
+    """One example of the rows of one image: all their texts and labels; the first that says a value decides it, and of
+    several splits the most held-out one."""
     first = rows[0]
     texts = unique(text for row in rows for text in row.texts)
     labels = unique(label for row in rows for label in row.labels)
     shown = first.name or first.id
     if not texts and not labels:
         return SkippedRow(shown, first.number, "no text and no label")
+    named = [split_named(row.split) for row in rows if row.split]
+    if None in named:
+        split = next(row.split for row in rows if row.split and not split_named(row.split))
+        return SkippedRow(shown, first.number, f"its split “{split[:80]}” is not understood: call it train, "
+                                               "validation or test")
     if not seen.add(first.id):
         return SkippedRow(shown, first.number, "duplicate id")
-    metadata = dict(first.metadata)
+    metadata = {column: value for row in reversed(rows) for column, value in row.metadata.items()
+                if value not in (None, "")} if len(rows) > 1 else {}
+    metadata = first.metadata | {column: value for column, value in metadata.items()
+                                 if first.metadata.get(column) in (None, "")}
     if first.asked:
         metadata |= {column: [row.asked[column] for row in rows] for column in first.asked}
-    return Example(first.id, image, texts, labels, split_named(first.split) or split_of(first.id), metadata=metadata)
+    split = max((name for name in named if name), key=SPLITS.index, default=split_of(first.id))
+    return Example(first.id, image, texts, labels, split, metadata=metadata)
+
+
+def differing_labels(rows: Sequence[Row]) -> Remark | None:
+    """That rows of one picture have other labels; None if they have not."""
+    labelled = [row for row in rows if row.labels]
+    other = next((row for row in labelled if set(row.labels) != set(labelled[0].labels)), None)
+    if other is None:
+        return None
+    return Remark("rows_disagree", other.id, other.number, f"labels {', '.join(other.labels)} here, "
+                  f"{', '.join(labelled[0].labels)} in row {labelled[0].number:,}: it has all of them")
+
+
+def differences(rows: Sequence[Row]) -> Iterator[Remark]:
+    """What else the rows of one picture say otherwise than its first: another split, other values."""
+    first = rows[0]
+    for row in rows[1:]:
+        if row.split and first.split and split_named(row.split) != split_named(first.split):
+            yield Remark("rows_disagree", row.id, row.number, f"split {row.split} here, {first.split} in row "
+                         f"{first.number:,}: it is in the one that is held out more")
+        for column, value in row.metadata.items():
+            if value not in (None, "") and first.metadata.get(column) not in (None, "", value):
+                yield Remark("values_differ", row.id, row.number, f"{column} is {str(value)[:80]} here, "
+                             f"{str(first.metadata[column])[:80]} in row {first.number:,}")

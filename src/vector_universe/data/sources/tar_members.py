@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ _PACKED_NAME = re.compile(r"\.(tar\.\w+|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Member:
+class TarMember:
     """A regular file in a tar: its name, which is never used as a path, and where its bytes lie."""
 
     name: str
@@ -49,8 +49,8 @@ def is_packed_name(path: Path) -> bool:
     return _PACKED_NAME.search(path.name) is not None
 
 
-def tar_members(path: Path) -> Iterator[Member]:
-    """The regular files in a tar, in its order; links, devices and sparse files are left out.
+def tar_members(path: Path, left_out: Callable[[str], None]) -> Iterator[TarMember]:
+    """The regular files in a tar, in its order; of links, devices and sparse files `left_out` is told the names.
 
     Raises:
         TruncatedTar: after the last whole member.
@@ -62,10 +62,12 @@ def tar_members(path: Path) -> Iterator[Member]:
                 first = False
                 tar.members = []  # type: ignore[attr-defined]  # it would keep every header that it ever saw
                 if not member.isreg() or member.issparse():
+                    if not member.isdir():
+                        left_out(member.name)
                     continue
                 if member.offset_data + member.size > size:
                     raise TruncatedTar("truncated: the tar ends within it", member.name)
-                yield Member(member.name, FileSlice(place, member.offset_data, member.size))
+                yield TarMember(member.name, FileSlice(place, member.offset_data, member.size))
             file.seek(tar.offset)
             if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # `next` takes half a header for the end
                 raise TruncatedTar(BROKEN)

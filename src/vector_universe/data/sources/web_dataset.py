@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from vector_universe.data.images import ImageError, encoded_bytes
+from vector_universe.data.images import FileSlice
 from vector_universe.data.options import LoadOptions
-from vector_universe.data.skipped import SkippedRow
-from vector_universe.data.sources.columns import ANSWER_COLUMNS, LABEL_COLUMNS, TEXT_COLUMNS, Columns, refuse_columns
-from vector_universe.data.sources.own_rows import is_own, own_example
-from vector_universe.data.sources.places import IMAGE_ENDINGS, check_header
+from vector_universe.data.skipped import SkippedRow, unread_remarks
+from vector_universe.data.sources.columns import named_columns, refuse_columns
+from vector_universe.data.sources.names import IMAGE_ENDINGS, is_clutter
+from vector_universe.data.sources.own_rows import is_own
+from vector_universe.data.sources.samples import TEXT_ENDINGS, Member, Sample, sample_item, sample_values
 from vector_universe.data.sources.seen import SeenIds
 from vector_universe.data.sources.source import Item, Report, Source
-from vector_universe.data.sources.table import make_example
-from vector_universe.data.sources.tar_members import Member, TruncatedTar, refuse_packed, tar_members
+from vector_universe.data.sources.tar_members import TruncatedTar, refuse_packed, tar_members
 from vector_universe.data.sources.values import encodable
 from vector_universe.errors import UserError
 
-TEXT_ENDINGS = ("txt", "cls", "json")  # anything else, pickles before all, is never opened
-LONGEST_TEXT = 16 * 1024 * 1024
 LOOKED_AT = 100  # samples whose fields are the columns
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Members of one key, by what follows the first dot of their name."""
-
-    key: str
-    members: Mapping[str, Member]
 
 
 def shards_source(paths: Sequence[Path], options: LoadOptions, *, name: str, splits: Sequence[str] = (),
@@ -41,7 +31,7 @@ def shards_source(paths: Sequence[Path], options: LoadOptions, *, name: str, spl
 
     Args:
         paths: the shards, in order.
-        options: columns; a column is a key of the `.json` member, or `txt` or `cls` for these members.
+        options: columns, as `sample_item` takes them.
         name: of the source, for people.
         splits: the split of each shard's samples that do not say theirs; it then stands before their ids.
         read: what the text members of a sample mean, by column; a ValueError is the reason to leave it out.
@@ -66,94 +56,99 @@ class Shards:
     read: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
 
     def items(self, report: Report) -> Iterator[Item]:
-        """Examples, whose images are slices of the shards, and what was left out."""
-        seen, number = SeenIds(), 0
+        """Examples, whose images are slices of the shards, what was left out, and which members were not read."""
+        seen, number, unread = SeenIds(), 0, Counter[str]()
         before, total = 0, sum(path.stat().st_size for path in self.paths)
         for path, split in zip(self.paths, self.splits, strict=True):
-            for sample in _samples(path, self.options.image_column):
+            for sample in _samples(path, self.options.image_column, unread):
                 if isinstance(sample, SkippedRow):
                     yield sample
                     continue
                 number += 1
-                yield self._item(sample, number, split, seen)
-                report(before + next(iter(sample.members.values())).place.offset, total)
+                sample = replace(sample, split=split, prefix=f"{split}/" if split else "")
+                yield sample_item(sample, number, self.options, seen, self.read)
+                place = next(iter(sample.members.values())).place
+                assert isinstance(place, FileSlice)
+                report(before + place.offset, total)
             before += path.stat().st_size
         report(total, total)
+        yield from unread_remarks(unread, "member")
 
     def check_columns(self) -> None:
         """Raises UserError if a named column is in none of the first samples."""
-        named = (*self.options.text_columns, *self.options.label_columns, self.options.id_column,
-                 self.options.image_column)
-        if not any(named):
+        named = named_columns(self.options)
+        if not named:
             return
         found: dict[str, None] = {}
-        for sample in islice(_samples(self.paths[0], self.options.image_column), LOOKED_AT):
+        for sample in islice(_samples(self.paths[0], self.options.image_column, Counter()), LOOKED_AT):
             if isinstance(sample, Sample):
                 values = _values_or_none(sample)
                 if is_own(values):
                     refuse_columns(self.options, str(self.paths[0]))
                 found |= dict.fromkeys(chain(sample.members, values))
         for column in named:
-            if column is not None and column not in found:
+            if column not in found:
                 raise UserError(f"{self.paths[0]} has no column {column!r}: its columns are {', '.join(found)}")
 
-    def _item(self, sample: Sample, number: int, split: str, seen: SeenIds) -> Item:
-        ending = self.options.image_column or next((end for end in sample.members if end in IMAGE_ENDINGS), None)
-        image = sample.members.get(ending or "")
-        if ending is None or image is None:
-            return SkippedRow(sample.key, number, "no image")
-        try:
-            check_header(image.place)
-            values = self.read(_values(sample))
-            if is_own(values):
-                example = own_example(values, image.place)
-                return example if seen.add(example.id) else SkippedRow(example.id, number, "duplicate id")
-        except (ImageError, ValueError) as error:
-            return SkippedRow(image.name, number, str(error))
-        row = self._columns(ending, values).row(number, values | {ending: image.name}, split,
-                                                  f"{split}/" if split else "")
-        return make_example([row], image.place, seen)
 
-    def _columns(self, ending: str, values: Mapping[str, Any]) -> Columns:
-        """Those of one sample: its JSON may have other keys than the next."""
-        texts = self.options.text_columns or _first(values, ("txt", *TEXT_COLUMNS))
-        answers = _first(values, ANSWER_COLUMNS) if not texts and "question" in values else ()
-        return Columns(ending, texts, self.options.label_columns or _first(values, LABEL_COLUMNS),
-                       self.options.id_column, question="question" if answers else None,
-                       answer=answers[0] if answers else None)
-
-
-def _first(values: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(name for name in names if name in values)[:1]
-
-
-def _samples(path: Path, wanted: str | None) -> Iterator[Sample | SkippedRow]:
+def _samples(path: Path, wanted: str | None, unread: Counter[str]) -> Iterator[Sample | SkippedRow]:
     """Neighbouring members of one key together; what a damaged tar holds up to there, then one row about the rest.
 
-    Of members that are neither images nor texts only those with the ending `wanted` are told of.
+    Args:
+        path: the tar.
+        wanted: an ending of images beside the usual ones.
+        unread: counts the members that are neither images nor texts, by their ending.
     """
-    key = ""
+    key, cut = "", None
     members: dict[str, Member] = {}
-    cut: TruncatedTar | None = None
+    links: list[str] = []
     try:
-        for member in tar_members(path):
+        for member in tar_members(path, links.append):
             name = encodable(member.name.removeprefix("./"))
+            if any(map(is_clutter, name.split("/"))):
+                continue
             found, ending = _key(name)
-            if found.rpartition("/")[2] == "":
-                continue  # a hidden file
             if found != key:
-                if members:
-                    yield Sample(key, members)
+                yield from _parted(key, members, wanted, unread)
                 key, members = found, {}
-            if ending in IMAGE_ENDINGS or ending in TEXT_ENDINGS or ending == wanted:
+            if ending in members:
+                yield SkippedRow(name, None, "its name stands in the tar twice: the first one is read")
+            else:
                 members[ending] = Member(name, member.place)
     except TruncatedTar as error:
         cut = error
-    lost = cut is not None and cut.name and _key(encodable(cut.name.removeprefix("./")))[0] == key
-    if members and not lost:
-        yield Sample(key, members)
+    if not (cut is not None and cut.name and _key(encodable(cut.name.removeprefix("./")))[0] == key):
+        yield from _parted(key, members, wanted, unread)
+    yield from (SkippedRow(encodable(link), None, "a link in the tar, which is not followed") for link in links)
     if cut is not None:
         yield SkippedRow(f"{path.name}/{encodable(cut.name)}" if cut.name else path.name, None, str(cut))
+
+
+def _parted(key: str, members: Mapping[str, Member], wanted: str | None, unread: Counter[str]) -> Iterator[Sample]:
+    """Members of one key as one sample; or as several, where the names of images hold dots ("IMG 22.05.jpg").
+
+    What follows the first dot names a member, as in "0001.seg.png". But where no image has a plain ending, or one with
+    dots has a text of its very name, the dots belong to the names.
+    """
+    plain = {ending: member for ending, member in members.items()
+             if ending == wanted or ending in IMAGE_ENDINGS or ending in TEXT_ENDINGS}
+    dotted: dict[str, dict[str, Member]] = {}
+    for ending, member in members.items():
+        stem, _, last = ending.rpartition(".")
+        if ending not in plain and stem and (last in IMAGE_ENDINGS or last in TEXT_ENDINGS):
+            dotted.setdefault(member.name[:-len(last) - 1], {})[last] = member
+    has_image = wanted in members if wanted else any(ending in IMAGE_ENDINGS for ending in plain)
+    apart = {name: found for name, found in dotted.items() if any(ending in IMAGE_ENDINGS for ending in found)
+             and (not has_image or any(ending in TEXT_ENDINGS for ending in found))}
+    shared = {} if has_image else {ending: member for ending, member in plain.items() if ending in TEXT_ENDINGS}
+    if plain and not (apart and len(shared) == len(plain)):
+        yield Sample(key, plain)
+    for name, found in apart.items():
+        yield Sample(name, shared | found)
+    read = {id(member) for found in (plain, *apart.values()) for member in found.values()}
+    images = [ending for ending in plain if ending in IMAGE_ENDINGS]
+    unread.update(ending for ending, member in members.items()
+                  if id(member) not in read or (ending in images[1:] and wanted is None))
 
 
 def _key(name: str) -> tuple[str, str]:
@@ -165,35 +160,6 @@ def _key(name: str) -> tuple[str, str]:
 
 def _values_or_none(sample: Sample) -> dict[str, Any]:
     try:
-        return _values(sample)
+        return sample_values(sample)
     except ValueError:
         return {}
-
-
-def _values(sample: Sample) -> dict[str, Any]:
-    """What the text members say.
-
-    Raises:
-        ValueError: one is too large, not UTF-8 or not JSON; the message is the reason.
-    """
-    values: dict[str, Any] = {}
-    for ending in TEXT_ENDINGS:
-        member = sample.members.get(ending)
-        if member is None:
-            continue
-        if member.place.length > LONGEST_TEXT:
-            raise ValueError(f"its .{ending} is too large ({member.place.length:,} bytes, limit {LONGEST_TEXT:,})")
-        try:
-            text = encoded_bytes(member.place).decode("utf-8-sig")
-            if ending != "json":
-                values[ending] = text
-                continue
-            found = json.loads(text)
-        except UnicodeDecodeError:
-            raise ValueError(f"its .{ending} is not UTF-8") from None
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"its .json is not JSON ({error})") from None
-        if not isinstance(found, dict):
-            raise ValueError("its .json is not a JSON object")
-        values |= found
-    return values
