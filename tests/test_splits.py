@@ -18,6 +18,18 @@ rows = st.lists(st.tuples(st.sampled_from(SPLITS), st.one_of(st.none(), st.sampl
                 max_size=25)
 
 
+@pytest.mark.parametrize(("split", "ids"), [
+    ("train", ["183.jpg", "364.jpg", "5.jpg", "292.jpg"]),  # of the hundred buckets 0, 0, 79, 79
+    ("validation", ["89.jpg", "193.jpg", "16.jpg", "179.jpg"]),  # 80, 80, 89, 89
+    ("test", ["94.jpg", "438.jpg", "40.jpg", "86.jpg"]),  # 90, 90, 99, 99
+    ("train", ["", "a", "A", "0", "cat.jpg", "images/0001.png", "1f600", "고양이.webp", "item-1", "🐈"]),
+    ("validation", ["https://example.com/a?b=1"]),
+    ("test", ["Crème brûlée"])])
+def test_an_id_stays_in_its_split_for_ever(split, ids):
+    """A change would move pictures that models have trained on into everybody's test split."""
+    assert [split_of(id) for id in ids] == [split] * len(ids)
+
+
 @given(rows)
 def test_a_group_lies_on_one_side(rows):
     splits, values, copies = ([row[part] for row in rows] for part in range(3))
