@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -143,3 +145,39 @@ def test_a_stratum_that_one_class_dominates_counts_no_more_than_another():
 def test_no_values_or_units_that_do_not_match_are_refused(values, units):
     with pytest.raises(ValueError, match="give at least one"):
         Sample.of(values, units)
+
+
+def wilson(successes: float, size: float) -> tuple[float, float]:
+    """The shares from which the one that was seen lies no farther than z of their own standard errors, by halving."""
+    seen, z = successes / size, NormalDist().inv_cdf(0.975)
+
+    def bound(inside: float, outside: float) -> float:
+        for _ in range(200):
+            middle = (inside + outside) / 2
+            if abs(seen - middle) <= z * (middle * (1 - middle) / size) ** 0.5:
+                inside = middle
+            else:
+                outside = middle
+        return inside
+
+    return bound(seen, 0.0), bound(seen, 1.0)
+
+
+@pytest.mark.parametrize(("successes", "size"), [(0, 1), (1, 1), (0, 30), (30, 30), (1, 30), (29, 30), (9, 12),
+                                                 (3, 200), (193, 200), (9, 5000)])
+def test_the_interval_of_a_share_of_few_is_wilsons(successes, size):
+    found = interval(Sample.of([1.0] * successes + [0.0] * (size - successes)))
+    assert (found.low, found.high) == pytest.approx(wilson(successes, size), rel=1e-9, abs=1e-12)
+
+
+def test_captions_that_succeed_together_count_as_one_query():
+    units = [str(image) for image in range(40) for _ in range(5)]
+    found = interval(Sample.of([1.0] * 20 + [0.0] * 180, units))
+    assert (found.low, found.high) == pytest.approx(wilson(4, 40), rel=1e-9)
+
+
+@pytest.mark.parametrize(("few", "is_wilsons"), [(9, True), (10, False)])
+def test_ten_that_succeed_and_ten_that_fail_are_no_longer_few(few, is_wilsons):
+    for successes in (few, 100 - few):
+        found = interval(Sample.of([1.0] * successes + [0.0] * (100 - successes)))
+        assert (found.high == pytest.approx(wilson(successes, 100)[1], rel=1e-9)) == is_wilsons
