@@ -22,8 +22,9 @@ from vector_universe.errors import UserError
 from vector_universe.index.ingest.embed import Embedder
 from vector_universe.index.ingest.update import update
 from vector_universe.index.table import generation as generations
+from vector_universe.index.table.column_names import column_names
 from vector_universe.index.table.item_table import ItemTable
-from vector_universe.index.table.metadata import as_columns, column_types
+from vector_universe.index.table.metadata import column_types
 from vector_universe.index.table.place import Place
 from vector_universe.index.table.rows import schema_of
 from vector_universe.models import DualEncoderConfig, load_run_model
@@ -88,7 +89,7 @@ class Begun:
             or generations.begin(self.root, model, "image", 16, None)
         self.place = self.root / self.generation.name
         types = column_types(dataset)
-        self.columns = as_columns(types)
+        self.columns = {found.name: found.column for found in column_names(types)}
         self.table = ItemTable.create(self.place, schema_of(16, {self.columns[key]: types[key] for key in types}))
 
     def scaled(self, positions, engine="daft", **options):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,17 +15,22 @@ from vector_universe.index.ingest.embed import Embedder
 from vector_universe.index.ingest.finish import finish
 from vector_universe.index.ingest.update import Change, update
 from vector_universe.index.table import generation as generations
+from vector_universe.index.table.column_names import ColumnName, column_names
 from vector_universe.index.table.generation import VECTORS, Generation, Vectors
 from vector_universe.index.table.item_table import TABLE, ItemTable
-from vector_universe.index.table.metadata import as_columns, column_types
+from vector_universe.index.table.metadata import column_types, misfit
 from vector_universe.index.table.notes import SourceNote, check_notes, copy_note, sources, write_source
 from vector_universe.index.table.place import Place
 from vector_universe.index.table.rows import SAID, VECTOR_COLUMNS, schema_of
 from vector_universe.progress import StageProgress, silent
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from vector_universe.data import ImageTextDataset
     from vector_universe.models import DualEncoder
+
+_SHOWN = 60  # characters of a column's name
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,10 @@ def _ingest(root: Place, pointer: bytes | None, generation: Generation, model: D
     dataset = given.dataset
     place = root / generation.name
     types = column_types(dataset)
-    columns = as_columns(types)
+    there = ItemTable.open(place).metadata if f"{TABLE}.lance" in place.names() else {}
+    before = sources(place).get(name)
+    names = column_names(types, there, before.columns if before else None)
+    columns = {found.name: found.column for found in names}
     wanted = {columns[key]: type for key, type in types.items()}
     table = ItemTable.create(place, schema_of(generation.dimension, wanted))
     table.add_columns(wanted)
@@ -167,10 +176,25 @@ def _ingest(root: Place, pointer: bytes | None, generation: Generation, model: D
                     still_in_use=still_in_use, progress=progress, embed_new=embed_new)
     skipped = (*dataset.skipped, *change.skipped)
     change.skipped = list(skipped)
+    change.remarks = _remarks(names, wanted, table)
     location = str(Path(dataset.source).absolute()) if Path(dataset.source).exists() else dataset.source
-    write_source(place, SourceNote(name, location, asdict(given.options), dataset.attribution, id_prefix, skipped))
+    write_source(place, SourceNote(name, location, asdict(given.options), dataset.attribution, id_prefix, skipped,
+                                   columns={found.name: found.column for found in names if found.why}))
     place.write("skipped.csv", skipped_table([row for source in sources(place).values() for row in source.skipped]))
     return change
+
+
+def _remarks(names: Iterable[ColumnName], wanted: Mapping[str, pa.DataType], table: ItemTable) -> list[str]:
+    """Lines on columns that are stored under another name, and on values that do not fit the table's columns."""
+    lines = [f"the column {_short(found.name)} is stored as {_short(found.column)}: {found.why}"
+             for found in names if found.why]
+    misfits = {column: misfit(type, table.metadata[column]) for column, type in wanted.items()}
+    return lines + [f"the column {_short(column)} holds {why}; give --out a new folder to make the column anew"
+                    for column, why in misfits.items() if why]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
 
 
 def _other_sources(place: Place, given: dict[str, tuple[Given, str]]) -> dict[str, tuple[Given, str]]:

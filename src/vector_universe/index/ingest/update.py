@@ -37,7 +37,8 @@ _MASS = 0.5
 
 @dataclass
 class Change:
-    """What an update did, in items; `embedded` counts pictures that went through the model."""
+    """What an update did, in items; `embedded` counts pictures that went through the model, `remarks` are lines for
+    people about the data's columns."""
 
     new: int = 0
     changed: int = 0
@@ -45,6 +46,7 @@ class Change:
     unchanged: int = 0
     embedded: int = 0
     skipped: list[SkippedRow] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     def describe(self) -> str:
         """One line for people."""
@@ -54,7 +56,8 @@ class Change:
 
     def __add__(self, other: Change) -> Change:
         return Change(self.new + other.new, self.changed + other.changed, self.removed + other.removed,
-                      self.unchanged + other.unchanged, self.embedded + other.embedded, self.skipped + other.skipped)
+                      self.unchanged + other.unchanged, self.embedded + other.embedded, self.skipped + other.skipped,
+                      self.remarks + other.remarks)
 
     @property
     def any(self) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from vector_universe.index.table.rows import schema_of
+from vector_universe.index.table.written_numbers import is_blank, written_number
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -15,40 +15,20 @@ if TYPE_CHECKING:
     from vector_universe.data import ImageTextDataset
 
 _LARGEST_INT = 2**63
+_Kind = Literal["none", "blank", "bool", "int", "float", "text"]
 
 
 def column_types(dataset: ImageTextDataset) -> dict[str, pa.DataType]:
     """The type of each metadata column of a data set: bool, int64, float64, or else string; by its values.
 
-    Numbers that a table gives as text ("2017") are numbers where every value of the column is one.
+    Numbers that a table gives as text ("2017", "5,400", "1.2M") are numbers where every value of the column is one, or
+    a blank such as "n/a" or "-". Beside any other text, all of them are texts as they stand.
     """
-    import pyarrow as pa
-
-    ranks: dict[str, set[str]] = {}
+    kinds: dict[str, set[_Kind]] = {}
     for row in _metadata(dataset):
         for name, value in row.items():
-            ranks.setdefault(name, set()).add(_kind(value))
-    types = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "text": pa.string()}
-    found = {}
-    for name, kinds in ranks.items():
-        kinds -= {"none"}
-        if kinds:
-            widest = kinds.pop() if len(kinds) == 1 else "float" if kinds == {"int", "float"} else "text"
-            found[name] = types[widest]
-    return found
-
-
-def as_columns(metadata: Iterable[str]) -> dict[str, str]:
-    """The column of the table for each metadata name: itself, unless that is taken or not allowed."""
-    names: dict[str, str] = {}
-    taken = {name.casefold() for name in schema_of(1, {}).names}
-    for name in metadata:
-        column = name.replace(".", "_").replace("`", "_") or "unnamed"
-        while column.casefold() in taken:
-            column = f"metadata_{column}"
-        names[name] = column
-        taken.add(column.casefold())
-    return names
+            kinds.setdefault(name, set()).add(_kind(value))
+    return {name: _type_of(found - {"none"}) for name, found in kinds.items() if found != {"none"}}
 
 
 def cast(value: Any, type: pa.DataType) -> Any:
@@ -62,9 +42,22 @@ def cast(value: Any, type: pa.DataType) -> Any:
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if pa.types.is_boolean(type):
         return value if kind == "bool" else None
+    number: Any = written_number(value) if isinstance(value, str) else value
     if pa.types.is_integer(type):
-        return int(value) if kind == "int" else None
-    return float(value) if kind in ("int", "float") else None
+        is_whole = kind == "int" or (kind == "float" and number.is_integer() and abs(number) < _LARGEST_INT)
+        return int(number) if is_whole else None
+    return float(number) if kind in ("int", "float") else None
+
+
+def misfit(data: pa.DataType, column: pa.DataType) -> str:
+    """In words, why values of a type do not become values of a column as they are; "" where they do."""
+    import pyarrow as pa
+
+    if data == column or (data, column) == (pa.int64(), pa.float64()):
+        return ""
+    words = {pa.bool_(): "true or false", pa.int64(): "whole numbers", pa.float64(): "numbers", pa.string(): "texts"}
+    becomes = "they stay texts" if column == pa.string() else "those that do not fit are left out"
+    return f"{words[column]} in this universe, and {words[data]} in the data: {becomes}"
 
 
 def _metadata(dataset: ImageTextDataset) -> Iterable[dict[str, Any]]:
@@ -73,26 +66,31 @@ def _metadata(dataset: ImageTextDataset) -> Iterable[dict[str, Any]]:
             yield json.loads(row["metadata"])
 
 
-def _kind(value: Any) -> str:
-    """ "none", "bool", "int", "float" or "text"."""
+def _type_of(kinds: set[_Kind]) -> pa.DataType:
+    import pyarrow as pa
+
+    if kinds & {"int", "float"}:
+        kinds = kinds - {"blank"}
+    if kinds == {"bool"}:
+        return pa.bool_()
+    if kinds == {"int"}:
+        return pa.int64()
+    return pa.float64() if kinds <= {"int", "float"} else pa.string()
+
+
+def _kind(value: Any) -> _Kind:
+    """What a value is by itself; a blank is none among numbers, and a text like any other among texts."""
     if value is None or value == "":
         return "none"
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, str):
-        value = _number(value)
+        number = written_number(value)
+        if number is None:
+            return "blank" if is_blank(value) else "text"
+        value = number
     if isinstance(value, int) and abs(value) < _LARGEST_INT:
         return "int"
     if isinstance(value, float):
         return "float" if math.isfinite(value) else "none" if math.isnan(value) else "text"
     return "text"
-
-
-def _number(text: str) -> int | float | str | None:
-    """The number that a text writes out, plain or with a decimal point; "007" and "1e5" stay texts."""
-    plain = text.strip()
-    digits = plain.removeprefix("-")
-    if digits.isascii() and digits.replace(".", "", 1).isdigit() and not digits.startswith((".", "00")) \
-            and not (digits.startswith("0") and len(digits) > 1 and digits[1] != ".") and not digits.endswith("."):
-        return float(plain) if "." in digits else int(plain)
-    return text

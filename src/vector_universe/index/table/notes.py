@@ -27,7 +27,7 @@ class SourceNote:
         id_prefix: put before its ids.
         skipped: what could not be read at the last time.
         examples: titles to try as queries.
-        columns: its metadata names and the columns that hold them.
+        columns: the column of the table by the name in the data, where the two differ.
     """
 
     name: str
@@ -37,6 +37,7 @@ class SourceNote:
     id_prefix: str = ""
     skipped: tuple[SkippedRow, ...] = ()
     examples: tuple[str, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
 
 
 def read_note(generation: Place, name: str) -> dict[str, Any] | None:
@@ -83,7 +84,8 @@ def sources(generation: Place) -> dict[str, SourceNote]:
     found = []
     for note in notes:
         try:
-            known = {field_.name: note[field_.name] for field_ in fields(SourceNote)}  # type: ignore[index]
+            said = {"columns": {}} | note  # type: ignore[operator]  # notes of before do not say
+            known = {field_.name: said[field_.name] for field_ in fields(SourceNote)}
             known["skipped"] = tuple(SkippedRow(**row) for row in known["skipped"])
             known["examples"] = tuple(known["examples"])
             found.append(SourceNote(**known))
