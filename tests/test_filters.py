@@ -1,6 +1,7 @@
 """Filters give what a plain loop over the rows gives, whatever stands in a value or a column's name."""
 
 import math
+import unicodedata
 
 import pyarrow as pa
 import pytest
@@ -9,9 +10,11 @@ from hypothesis import strategies as st
 
 from vector_universe import UserError
 from vector_universe.index.search.filters import AnyOf, Compare, HasLabel, Not, OneOf, filterable, to_sql
+from vector_universe.index.table.written_numbers import written_number
 
 NASTY = ["", "'", "''", '"', "\\", "\\'", "%", "_", "a'b", "' OR 1=1 --", "'; DROP TABLE items; --", "NULL", "`",
-         "日本", "고양이", "😀", "new\nline", "tab\t", "nul\0", "/* x */", "$1", "?", "{}", " ", "É", "É", "SELECT"]
+         "日本", "고양이", "😀", "new\nline", "tab\t", "nul\0", "/* x */", "$1", "?", "{}", " ", "É", "É", "SELECT",
+         "select", "e\u0301", "STRASSE", "straße"]
 WEIRD = ["a b", "SELECT", "q'uote", 'd"q', "back\\slash", "per%cent", "日本", "new\nline", "title", "Title", "a-b"]
 
 
@@ -40,8 +43,22 @@ def table(tmp_path_factory: pytest.TempPathFactory):
     return database.create_table("items", pa.Table.from_pylist(rows(), SCHEMA))
 
 
+def caseless(text: str) -> str:
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", text).casefold())
+
+
+class Loop:
+    """What the rows hold, by plain loops over them."""
+
+    def spellings(self, label: str) -> list[str]:
+        return [one for row in rows() for one in row["labels"] or [] if caseless(one) == caseless(label)]
+
+    def no_numbers(self, column: str) -> list[str]:
+        return [row[column] for row in rows() if row[column] and written_number(row[column]) is None][:3]
+
+
 def found(table, *filters) -> list[str]:
-    where = to_sql(filters, table.schema)
+    where = to_sql(filters, table.schema, Loop())
     return sorted(table.search().where(where, prefilter=True).select(["id"]).limit(1000).to_arrow()["id"].to_pylist())
 
 
@@ -59,7 +76,7 @@ def keeps(filter, row: dict) -> bool:
         case OneOf(column, values):
             return any(keeps(Compare(column, "=", value), row) for value in values)
         case HasLabel(label):
-            return label in (row["labels"] or [])
+            return any(caseless(one) == caseless(label) for one in row["labels"] or [])
         case Not(inner):
             return not keeps(inner, row)
         case AnyOf(filters):
@@ -75,7 +92,7 @@ texts = st.one_of(st.sampled_from(NASTY), st.text(max_size=12), st.builds("{}{}"
                                                                           st.sampled_from(NASTY)))
 ordered = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
 leaves = st.one_of(
-    st.builds(Compare, st.just("title"), ordered, texts),
+    st.builds(Compare, st.just("title"), ordered, texts.filter(lambda text: written_number(text) is None)),
     st.builds(HasLabel, texts),
     st.builds(OneOf, st.just("title"), st.lists(texts, min_size=1, max_size=4).map(tuple)),
     st.builds(Compare, st.just("year"), ordered, st.integers(-2**63, 2**63 - 1) | st.integers(-6, 30)),
@@ -117,7 +134,8 @@ def test_indexed_columns_give_the_same(tmp_path) -> None:
     table = lancedb.connect(tmp_path).create_table("items", pa.Table.from_pylist(rows(), SCHEMA))
     for column, kind in (("title", Bitmap()), ("labels", LabelList()), ("year", BTree()), ("share", BTree())):
         table.create_index(column, config=kind)
-    for filter in (HasLabel("'"), Not(HasLabel("'")), Compare("title", "!=", ""), Compare("share", ">", 0.5),
+    for filter in (HasLabel("'"), Not(HasLabel("'")), HasLabel("SeLeCt"), Not(HasLabel("é")),
+                   Compare("title", "!=", ""), Compare("share", ">", 0.5),
                    Compare("share", "!=", 0.5), Not(Compare("year", "<", 3)), OneOf("title", ("%", "\\'"))):
         assert found(table, filter) == expected(filter)
 
@@ -129,8 +147,66 @@ def test_no_filter_is_none() -> None:
 def test_a_text_that_reads_as_the_columns_type_will_do(table) -> None:
     assert found(table, Compare("year", ">=", " 7 ")) == expected(Compare("year", ">=", 7))
     assert found(table, Compare("share", "<", "1e0")) == expected(Compare("share", "<", 1.0))
+    assert found(table, Compare("year", ">=", "0.007K")) == expected(Compare("year", ">=", 7))
+    assert found(table, Compare("year", "<", "5,000")) == expected(Compare("year", "<", 5000))
+    assert found(table, OneOf("year", ("7", "8.0", "1.2M"))) == expected(OneOf("year", (7, 8)))
+    assert found(table, Compare("share", ">", "-1 000.5")) == expected(Compare("share", ">", -1000.5))
     assert found(table, Compare("good", "=", "True")) == expected(Compare("good", "=", True))
     assert found(table, Compare("rough", "=", "0.2")) == ["2"]  # in the column's own precision
+
+
+def test_a_label_is_found_in_any_case_and_form_of_unicode(table) -> None:
+    spelled = {"select": "SELECT", "É": "e\u0301", "Strasse": "STRAßE", "': drop": "': DROP"}
+    for one, other in spelled.items():
+        assert found(table, HasLabel(one)) == found(table, HasLabel(other)) == expected(HasLabel(one))
+    assert len(found(table, HasLabel("select"))) > len([row for row in rows() if "select" in (row["labels"] or [])]) > 0
+
+
+def test_without_knowing_the_table_a_label_is_what_was_asked_for() -> None:
+    assert to_sql([HasLabel("Cat")], SCHEMA) == "(array_has(`labels`, 'Cat'))"
+
+
+@pytest.mark.parametrize("value", ["2020-01", "2020-01-05", "007", "1e5", "N", "v1.2", ""])
+def test_texts_are_ordered_by_what_is_no_number(table, value: str) -> None:
+    for operator in ("<", "<=", ">", ">="):
+        assert found(table, Compare("title", operator, value)) == expected(Compare("title", operator, value))
+
+
+@pytest.mark.parametrize("value", ["5000", "5,000", "1.2M", "3b", "-1", "0.5", " 7 ", 5, 0.5])
+@pytest.mark.parametrize("operator", ["<", "<=", ">", ">="])
+def test_texts_are_not_ordered_by_a_number(value, operator: str) -> None:
+    schema = SCHEMA.append(pa.field("views", pa.string()))
+    ways = [(None, "clean the values that are no numbers and index into a new folder, or compare with = or !="),
+            (Values("many", "few"), r"clean the values that are no numbers \('many', 'few'\) and index into a new"),
+            (Values(), "all its values read as numbers, so index the data into a new folder, or compare with =")]
+    for held, way in ways:
+        with pytest.raises(UserError, match=way) as refused:
+            to_sql([Not(Compare("views", operator, value))], schema, held)
+        assert str(refused.value).startswith("column 'views' holds texts, which compare letter by letter ('900' comes "
+                                             "after '5400')")
+        assert "\n" not in str(refused.value)
+    if isinstance(value, str):
+        assert to_sql([Compare("views", "=", value), OneOf("views", (value,))], schema)
+
+
+class Values:
+    """A column that holds these and numbers."""
+
+    def __init__(self, *values: str) -> None:
+        self.values = values
+
+    def spellings(self, label: str) -> tuple[str, ...]:
+        return ()
+
+    def no_numbers(self, column: str) -> tuple[str, ...]:
+        return self.values
+
+
+def test_titles_are_not_to_be_cleaned_and_years_need_a_month() -> None:
+    with pytest.raises(UserError, match=r"number '2020': write a date with its month, such as 2020-01, or compare"):
+        to_sql([Compare("title", ">", "2020")], SCHEMA)
+    with pytest.raises(UserError, match=r"number '5': compare with = or !=$"):
+        to_sql([Compare("title", ">", "5")], SCHEMA)
 
 
 def test_hashes_and_vectors_are_not_filtered_by() -> None:

@@ -21,6 +21,7 @@ from vector_universe.errors import UserError
 from vector_universe.index.map.projection import needs_redraw
 from vector_universe.index.map.topics import Topics
 from vector_universe.index.search.burnt_in import BurntInText
+from vector_universe.index.search.contents import Contents
 from vector_universe.index.search.filters import to_sql
 from vector_universe.index.search.matches import Hit, MapPoints, Matches
 from vector_universe.index.search.neighbours import Neighbours
@@ -136,7 +137,7 @@ class Universe:
         if not isinstance(query, Query):
             query = Query.of(text=query, image=image, burnt_in=burnt_in, k=k)
         query.check()
-        where = to_sql(query.filters, self._schema)
+        where = self._where(query)
         if query.is_listing:
             return self._listing(query, where, among)
         return self._ranked(query, self._embedded(query), where, among)
@@ -200,7 +201,7 @@ class Universe:
         Raises:
             UserError: a filter on a column that is not there, or that makes no sense.
         """
-        row_ids, among = self.table.row_ids(to_sql(query.filters, self._schema)), self._among(query)
+        row_ids, among = self.table.row_ids(self._where(query)), self._among(query)
         return row_ids if among is None else np.intersect1d(row_ids, among, assume_unique=True)
 
     # ---- what is in it ----
@@ -341,6 +342,13 @@ class Universe:
     @cached_property
     def _schema(self) -> pa.Schema:
         return self.table.schema
+
+    @cached_property
+    def _contents(self) -> Contents:
+        return Contents(self.table)
+
+    def _where(self, query: Query) -> str | None:
+        return to_sql(query.filters, self._schema, self._contents)
 
     @cached_property
     def _count(self) -> int:

@@ -11,11 +11,14 @@ only then spelled as SQL, identifiers quoted and texts escaped. A filter keeps a
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from vector_universe.errors import UserError
+from vector_universe.index.table.rows import metadata_columns
+from vector_universe.index.table.written_numbers import written_number
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +31,7 @@ _INTERNAL = frozenset({"look", "words", "said_sum", "image_sum", "text_sum", "fu
 _MAX_DEPTH = 16  # the database's parser gives up near 50 nested parentheses
 _MAX_PARTS = 10_000
 _SHOWN = 60
+_YEAR = re.compile(r"\s*[12][0-9]{3}\s*")
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Compare:
 
     Attributes:
         column: of texts, whole numbers, floats or true/false (for which only = and != have a meaning).
-        value: for a column of numbers or of true/false a text that reads as one will do.
+        value: for a column of numbers or of true/false a text that reads as one will do ("5,000", "1.2M"). A column of
+            texts has no order that a number could be put in.
     """
 
     column: str
@@ -54,7 +59,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class HasLabel:
-    """Items that carry a label, spelled exactly so."""
+    """Items that carry a label, in any case and Unicode form."""
 
     label: str
 
@@ -76,17 +81,33 @@ class AnyOf:
 Filter = Compare | OneOf | HasLabel | Not | AnyOf
 
 
-def to_sql(filters: Sequence[Filter], schema: pa.Schema) -> str | None:
+class Held(Protocol):
+    """What a table holds, as far as filters ask."""
+
+    def spellings(self, label: str) -> Sequence[str]:
+        """The labels of the table that differ from this one in case or Unicode form alone."""
+
+    def no_numbers(self, column: str) -> Sequence[str]:
+        """Some values of a column of texts that are no numbers."""
+
+
+def to_sql(filters: Sequence[Filter], schema: pa.Schema, held: Held | None = None) -> str | None:
     """The condition of all filters together, for `where(…, prefilter=True)`; None where there is no filter.
+
+    Args:
+        filters: what an item must pass, all of it.
+        schema: of the table.
+        held: what the table holds; without it a label is found in the spelling asked for alone.
 
     Raises:
         UserError: a column is missing or not to be filtered by, a value does not fit its column or is not finite, an
-            unknown operator, `OneOf` or `AnyOf` of nothing, or filters nested or multiplied beyond reason.
+            unknown operator, a number to order texts by, `OneOf` or `AnyOf` of nothing, or filters nested or
+            multiplied beyond reason.
     """
     parts = sum(_size(filter, 1) for filter in filters)
     if parts > _MAX_PARTS:
         raise UserError(f"the filters have {parts:,} parts: give at most {_MAX_PARTS:,}")
-    return " AND ".join(_condition(filter, schema) for filter in filters) or None
+    return " AND ".join(_condition(filter, schema, held) for filter in filters) or None
 
 
 def filterable(schema: pa.Schema) -> list[str]:
@@ -111,11 +132,11 @@ def _size(filter: Filter, depth: int) -> int:
     raise UserError(f"{_shown(filter)} is no filter: give Compare, OneOf, HasLabel, Not or AnyOf")
 
 
-def _condition(filter: Filter, schema: pa.Schema) -> str:
+def _condition(filter: Filter, schema: pa.Schema, held: Held | None) -> str:
     """One filter in parentheses."""
     match filter:
         case Compare(column, operator, value):
-            return _comparison(column, operator, value, schema)
+            return _comparison(column, operator, value, schema, held)
         case OneOf(column, values):
             if not values:
                 raise UserError(f"the filter on {_shown(column)} has no value to choose from: give at least one")
@@ -125,27 +146,60 @@ def _condition(filter: Filter, schema: pa.Schema) -> str:
         case HasLabel(label):
             if LABELS not in schema.names:
                 raise UserError("these items have no labels to filter by")
-            return f"(array_has({_quoted(LABELS)}, {_text(label)}))"
+            return _carries(_text(label), () if held is None else held.spellings(label))
         case Not(inner):
-            return _negated(_condition(inner, schema))
+            return _negated(_condition(inner, schema, held))
         case AnyOf(filters):
             if not filters:
                 raise UserError("AnyOf of no filters lets nothing through: give at least one")
-            return "(" + " OR ".join(_condition(one, schema) for one in filters) + ")"
+            return "(" + " OR ".join(_condition(one, schema, held) for one in filters) + ")"
     raise AssertionError(filter)  # `_size` has seen it
 
 
-def _comparison(column: str, operator: str, value: Value, schema: pa.Schema) -> str:
+def _carries(asked: str, spellings: Sequence[str]) -> str:
+    """The condition that an item has a label, given in quotes, or one of its other spellings."""
+    every = dict.fromkeys([asked, *map(_text, spellings)])
+    if len(every) == 1:
+        return f"(array_has({_quoted(LABELS)}, {asked}))"
+    return f"(array_has_any({_quoted(LABELS)}, make_array({', '.join(every)})))"
+
+
+def _comparison(column: str, operator: str, value: Value, schema: pa.Schema, held: Held | None) -> str:
     if operator not in get_args(Operator):
         raise UserError(f"{_shown(operator)} is no comparison: choose one of {' '.join(get_args(Operator))}")
     field = _field(column, schema)
     if kind_of(field.type) == "bool" and operator not in ("=", "!="):
         raise UserError(f"column {column!r} holds true or false, which are not more or less than each other: "
                         "compare with = or !=")
+    if kind_of(field.type) == "text" and operator not in ("=", "!=") and _is_number(value):
+        raise UserError(_no_order(column, value, schema, held))
     literal = _literal(value, field)
     if operator == "!=":
         return _negated(_known(f"{_quoted(column)} = {literal}", field))
     return _known(f"{_quoted(column)} {operator} {literal}", field)
+
+
+def _is_number(value: Value) -> bool:
+    if isinstance(value, str):
+        return written_number(value) is not None
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _no_order(column: str, value: Value, schema: pa.Schema, held: Held | None) -> str:
+    """Why a column of texts is not ordered by a number, and the ways out."""
+    ways = []
+    if column in metadata_columns(schema):
+        values = [] if held is None else held.no_numbers(column)
+        if held is not None and not values:
+            ways.append("all its values read as numbers, so index the data into a new folder")
+        else:
+            which = f" ({', '.join(map(_shown, values))})" if values else ""
+            ways.append(f"clean the values that are no numbers{which} and index into a new folder")
+    if _YEAR.fullmatch(str(value)):
+        ways.append("write a date with its month, such as 2020-01")
+    ways.append("compare with = or !=")
+    return (f"column {column!r} holds texts, which compare letter by letter ('900' comes after '5400') and not with "
+            f"the number {_shown(value)}: {', or '.join(ways)}")
 
 
 def _known(condition: str, field: pa.Field) -> str:
@@ -189,15 +243,21 @@ def _literal(value: Value, field: pa.Field) -> str:
                 raise UserError(f"column {field.name!r} holds texts: {_shown(value)} is none, put it in quotes")
             return _text(value)
         case "int":
-            return _whole_number(value, field)
+            return _whole_number(_read(value), field)
         case "float":
-            return repr(_number(value, field))
+            return repr(_number(_read(value), field))
         case _:
             if isinstance(value, str) and value.strip().lower() in ("true", "false"):
                 value = value.strip().lower() == "true"
             if not isinstance(value, bool):
                 raise UserError(f"column {field.name!r} holds true or false: {_shown(value)} is neither")
             return str(value).lower()
+
+
+def _read(value: Value) -> Value:
+    """A text that writes out a number as that number."""
+    number = written_number(value) if isinstance(value, str) else None
+    return value if number is None else number
 
 
 def _whole_number(value: Value, field: pa.Field) -> str:

@@ -83,7 +83,7 @@ class OneOfFilter(_Asked):
 
 
 class HasLabelFilter(_Asked):
-    """Items that carry a label."""
+    """Items that carry a label, in any case and Unicode form."""
 
     kind: Literal["has_label"]
     label: Text
