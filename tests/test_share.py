@@ -346,6 +346,27 @@ def test_filters_and_csv_work_without_a_server(shared, unpacked, universe_path):
         assert Path(saving.value.path()).read_bytes() == client.post("/api/export", json={"filters": filters}).content
 
 
+def test_labels_of_an_address_are_found_in_any_case(shared, unpacked):
+    from playwright.sync_api import expect
+
+    for address, rows in (("#label=ODD&where=year>=2,020", range(31, 40, 2)),
+                          ("#no-label=Even&where=year>2.027K", [39])):
+        shared.goto((unpacked / "index.html").as_uri() + address)
+        shared.reload()
+        shared.wait_for_selector(READY)
+        expect_rows(shared, list(rows))
+    shared.get_by_test_id("filters").locator("summary").click()
+    shared.get_by_test_id("label-field").fill("ODD")
+    expect(shared.locator("#label-options").get_by_role("option")).to_have_text(["odd20"])
+
+
+def test_texts_are_not_ordered_by_a_number(shared, unpacked):
+    shared.goto((unpacked / "index.html").as_uri() + "#where=kind>5,000")
+    shared.reload()
+    shared.wait_for_selector(READY)
+    shared.get_by_text("The column kind holds texts, which compare letter by letter").wait_for()
+
+
 def test_csv_of_hostile_items_is_that_of_the_server(shared, unpacked, universe_path):
     shared.goto((unpacked / "index.html").as_uri() + "#where=year<2020")
     shared.reload()

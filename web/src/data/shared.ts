@@ -1,6 +1,7 @@
 /** A universe that was shared as files: it knows words, neighbours and filters, and has no model. */
 
 import { isInside, test, type Value } from "./filtering";
+import { foldedLabel } from "./same_label";
 import { readMap } from "./server";
 import { type DetailsFile, file, fromBase64, type ItemsFile, type SharedUniverse } from "./shared_files";
 import { sharedCsv } from "./shared_csv";
@@ -24,6 +25,7 @@ export class Shared implements Source {
   private readonly files: ItemsFile[] = [];
   private readonly foldedTitles: string[] = [];
   private foldedLabels: string[] | null = null;
+  private labelForms: string[] | null = null;
 
   constructor(private readonly universe: SharedUniverse) {
     this.points = readMap(fromBase64(universe.map));
@@ -122,12 +124,12 @@ export class Shared implements Source {
     const { labels, labelStart, x, y, count } = this.points;
     const { info } = this.universe;
     const passing = new Uint8Array(count).fill(1);
-    const numberOf = (name: string) => info.labels.findIndex((label) => label.name === name);
-    const mustHave = question.labels.map(numberOf);
-    const mustLack = question.notLabels.map(numberOf);
+    const mustHave = question.labels.map((name) => this.numbersOf(name));
+    const mustLack = question.notLabels.flatMap((name) => this.numbersOf(name));
     for (let row = 0; row < count; row++) {
       const own = labels.subarray(labelStart[row]!, labelStart[row + 1]!);
-      const fits = mustHave.every((number) => own.includes(number)) && !mustLack.some((number) => own.includes(number))
+      const fits = mustHave.every((numbers) => numbers.some((number) => own.includes(number)))
+        && !mustLack.some((number) => own.includes(number))
         && (question.region === null || isInside(x[row]!, y[row]!, question.region));
       if (!fits) passing[row] = 0;
     }
@@ -145,6 +147,13 @@ export class Shared implements Source {
       }
     }
     return passing;
+  }
+
+  /** The numbers of a label on the map: of each spelling that differs in case or Unicode form alone. */
+  private numbersOf(name: string): number[] {
+    const form = foldedLabel(name);
+    this.labelForms ??= this.universe.info.labels.map((label) => foldedLabel(label.name));
+    return this.labelForms.flatMap((other, number) => (other === form ? number : []));
   }
 
   /** What passes and matches, best first: by words where there are any, else by nearness, else in the items' order. */

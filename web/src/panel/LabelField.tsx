@@ -1,6 +1,7 @@
 /** Finds a label by its first letters, and asks for items that carry it. */
 
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
+import { foldedLabel } from "../data/same_label";
 import type { Label } from "../data/types";
 import { addLabel } from "../state/asking";
 import { question } from "../state/store";
@@ -8,20 +9,27 @@ import { count, words } from "../words/words";
 
 const SHOWN = 8;
 
-/** Labels that hold what was typed: those that begin with it first, then the most frequent ones. */
-export function matching(labels: readonly Label[], typed: string): Label[] {
-  const wanted = typed.trim().toLowerCase();
-  const held = labels.filter((label) => label.name.toLowerCase().includes(wanted));
-  const first = held.filter((label) => label.name.toLowerCase().startsWith(wanted));
-  return [...new Set([...first.slice(0, SHOWN), ...held.slice(0, SHOWN)])].slice(0, SHOWN);
+/** Labels, with their folded forms, that hold what was typed: those that begin with it first, then the most frequent. */
+function matching(labels: readonly Folded[], typed: string): Label[] {
+  const wanted = foldedLabel(typed.trim());
+  const held = labels.filter(({ form }) => form.includes(wanted));
+  const first = held.filter(({ form }) => form.startsWith(wanted));
+  const found = new Set([...first.slice(0, SHOWN), ...held.slice(0, SHOWN)]);
+  return [...found].slice(0, SHOWN).map(({ label }) => label);
+}
+
+interface Folded {
+  label: Label;
+  form: string;
 }
 
 export function LabelField({ labels }: { labels: readonly Label[] }) {
   const [typed, type] = useState("");
   const [open, setOpen] = useState(false);
   const [active, setActive] = useState(0);
-  const chosen = new Set(question.value.labels);
-  const found = open ? matching(labels.filter((label) => !chosen.has(label.name)), typed) : [];
+  const all = useMemo(() => labels.map((label): Folded => ({ label, form: foldedLabel(label.name) })), [labels]);
+  const chosen = new Set(question.value.labels.map(foldedLabel));
+  const found = open ? matching(all.filter(({ form }) => !chosen.has(form)), typed) : [];
   const choose = (label: Label | undefined) => {
     if (!label) return;
     addLabel(label.name);

@@ -3,6 +3,7 @@
  * `q` and `item` are asked for, `not` and `not-item` stayed away from, `q*2` weighs twice; pictures have no address.
  */
 
+import { heldLabels } from "../data/same_label";
 import { type Condition, type Info, NOTHING_ASKED, type Part, type Point, type Question } from "../data/types";
 import { type Language, LANGUAGES } from "../words/words";
 import { type Theme, THEMES } from "./preferences";
@@ -62,15 +63,14 @@ function writePart(to: URLSearchParams, part: Part, text: string, item: string):
 export function read(address: string, info: Info): Place {
   const from = new URLSearchParams(address.replace(/^#/, ""));
   const all = (key: string) => [...new Set(from.getAll(key))].filter(Boolean).slice(0, MOST);
-  const labels = new Set(info.labels.map((label) => label.name));
   const colour = from.get("colour") as Colouring;
   const tab = from.get("tab");
   const question: Question = {
     ...NOTHING_ASKED,
     like: readParts(from, "q", "item"),
     without: readParts(from, "not", "not-item"),
-    labels: all("label").filter((name) => labels.has(name)),
-    notLabels: all("no-label").filter((name) => labels.has(name)),
+    labels: heldLabels(info.labels, all("label")),
+    notLabels: heldLabels(info.labels, all("no-label")),
     conditions: all("where").flatMap((text) => readCondition(text, info) ?? []),
     region: readRegion(from.get("region")),
     hybrid: from.get("hybrid") === "1",

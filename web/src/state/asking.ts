@@ -1,5 +1,6 @@
 /** What people do to the question, in the terms of the page. */
 
+import { foldedLabel } from "../data/same_label";
 import type { Part, Question } from "../data/types";
 import { words } from "../words/words";
 import { ask, message, question, tab } from "./store";
@@ -45,7 +46,8 @@ export function moreLike(item: { id: string; title: string }): void {
 
 export function addLabel(name: string): void {
   const { labels, notLabels } = question.value;
-  ask({ labels: [...labels.filter((one) => one !== name), name], notLabels: notLabels.filter((one) => one !== name) });
+  const others = (names: string[]) => names.filter((one) => foldedLabel(one) !== foldedLabel(name));
+  ask({ labels: [...others(labels), name], notLabels: others(notLabels) });
   tab.value = "search";
 }
 

@@ -148,6 +148,7 @@ export const english = {
   "shared.no_column": "There is no column {column} here.",
   "shared.wrong_value": "“{value}” is no value of the column {column}.",
   "shared.not_comparable": "The column {column} holds true or false: compare with = or !=.",
+  "shared.no_order": "The column {column} holds texts, which compare letter by letter (“900” comes after “5400”) and not with the number {value}: compare with = or !=, or clean its values and make the universe again.",
 };
 
 export type Key = keyof typeof english;

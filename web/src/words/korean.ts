@@ -147,4 +147,5 @@ export const korean: Dictionary = {
   "shared.no_column": "여기에는 {column} 열이 없어요.",
   "shared.wrong_value": "“{value}”은(는) {column} 열에 쓸 수 없는 값이에요.",
   "shared.not_comparable": "{column} 열은 참과 거짓만 있어요. = 또는 !=로 비교해 주세요.",
+  "shared.no_order": "{column} 열의 값은 숫자가 아니라 글이라서 한 글자씩 비교해요(“900”이 “5400”보다 뒤예요). 숫자 {value}보다 큰지 작은지는 알 수 없어요. = 또는 !=로 비교하거나, 값을 고친 뒤 유니버스를 다시 만들어 주세요.",
 };
