@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from vector_universe.cli.data import Options, read_data
+from vector_universe.cli.say import say
 from vector_universe.data.options import LoadOptions
 from vector_universe.errors import UserError
+from vector_universe.printable import printable_json, printable_lines
 
 if TYPE_CHECKING:
     from vector_universe.data import Example
@@ -58,14 +59,13 @@ class Caption:
                 if not isinstance(caption, ImageError)]
         for example, reason in zip(examples, found, strict=True):
             if isinstance(reason, ImageError):
-                print(f"{example.id} cannot be read ({reason})", file=sys.stderr)
+                say(f"{example.id} cannot be read ({reason})")
         if not said:
             raise UserError("none of the pictures can be read")
         if self.json:
-            print(json.dumps([{"picture": example.id, "caption": caption.text,
-                               "token_probability": caption.token_probability,
-                               "log_probability": caption.log_probability, "texts": example.texts}
-                              for example, caption in said], ensure_ascii=False, indent=2))
+            listed = [{"picture": example.id, "caption": caption.text, "token_probability": caption.token_probability,
+                       "log_probability": caption.log_probability, "texts": example.texts} for example, caption in said]
+            print(printable_json(json.dumps(listed, ensure_ascii=False, indent=2)))
         else:
             _print(said)
         if self.out:
@@ -95,7 +95,7 @@ class Caption:
                         (f"p a token {caption.token_probability:.2f}",
                          *(f"own text: {text}" for text in example.texts[:1])))
                    for example, caption in said], f"What {self.model} says", path, _LINES)
-        print(f"the picture is in {path}", file=sys.stderr)
+        say(f"the picture is in {path}")
 
 
 def _print(said: Sequence[tuple[Example, Said]]) -> None:
@@ -106,6 +106,6 @@ def _print(said: Sequence[tuple[Example, Said]]) -> None:
     with_texts = any(example.texts for example, _ in said)
     table = Table("picture", "caption", "p a token", *["own text"] * with_texts)
     for example, caption in said:
-        table.add_row(escape(example.id), escape(caption.text), f"{caption.token_probability:.2f}",
-                      *[escape(example.title)] * with_texts)
+        cells = (example.id, caption.text, f"{caption.token_probability:.2f}", *[example.title] * with_texts)
+        table.add_row(*(escape(printable_lines(cell)) for cell in cells))
     Console().print(table)

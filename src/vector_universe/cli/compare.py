@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import tyro
 
 from vector_universe.cli.data import Options, Source, read_data
+from vector_universe.cli.say import say
 from vector_universe.data.options import LoadOptions
 from vector_universe.training.comparison.config import CompareConfig, check_shared
 from vector_universe.training.config import TrainConfig
@@ -32,4 +32,4 @@ class Compare:
         self.compare.check()
         check_shared(self.config)
         print_comparison(compare(read_data(self.data, self.load), self.compare, self.config, self.out))
-        print(f"the page is {self.out / PAGE}", file=sys.stderr)
+        say(f"the page is {self.out / PAGE}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +10,10 @@ from typing import Annotated
 import tyro
 
 from vector_universe.cli.data import Options, Source, read_data
+from vector_universe.cli.say import say
 from vector_universe.data.options import LoadOptions
 from vector_universe.evaluation.config import EvaluateConfig
+from vector_universe.printable import printable_json
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ class Evaluate:
         with stages() as progress:
             found = evaluate_folders(self.models, dataset, self.config, self.out, progress)
         if self.json:
-            print(json.dumps(found.report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False))
+            text = json.dumps(found.report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+            print(printable_json(text))
         else:
             print_report(found.report)
         for line in (*found.kept, f"report: {found.page}"):
-            print(line, file=sys.stderr)
+            say(line)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+
+from vector_universe.cli.say import say
 
 
 @dataclass(frozen=True)
@@ -27,5 +28,5 @@ class Export:
         exported = export(self.model, self.out, self.format)
         for note in (exported.parity, exported.left_behind):
             if note:
-                print(note, file=sys.stderr)
-        print(f"the model and its card are in {self.out}", file=sys.stderr)
+                say(str(note))
+        say(f"the model and its card are in {self.out}")

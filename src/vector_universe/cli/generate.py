@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from vector_universe.cli.say import say
 from vector_universe.errors import UserError
 
 
@@ -46,4 +46,4 @@ class Generate:
         from vector_universe.training.adversarial.sheets import Row, write_sheet
         pictures = generate(self.run_folder, self.texts, self.n, self.truncation, self.seed)
         write_sheet(self.out, [Row(text, list(row)) for text, row in zip(self.texts, pictures, strict=True)])
-        print(f"{len(self.texts)} × {self.n} pictures are in {self.out}", file=sys.stderr)
+        say(f"{len(self.texts)} × {self.n} pictures are in {self.out}")

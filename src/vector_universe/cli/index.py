@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from vector_universe.cli.data import Options, Source, read_data
+from vector_universe.cli.say import say
 from vector_universe.data.options import LoadOptions
 from vector_universe.errors import UserError
+from vector_universe.printable import printable, printable_json, printable_lines
 
 if TYPE_CHECKING:
     from vector_universe.data import ImageTextDataset
@@ -73,10 +74,10 @@ class Index:
         self._update(model)
         if self.watch:
             from vector_universe.index.ingest.watch import watch
-            print(f"watching {self.data} (Ctrl-C stops)", file=sys.stderr)
+            say(f"watching {self.data} (Ctrl-C stops)")
             watch(Path(self.data), lambda: self._try_update(model))
         else:
-            print(f"next: vu search {self.out} \"…\", or vu serve {self.out}", file=sys.stderr)
+            say(f"next: vu search {self.out} \"…\", or vu serve {self.out}")
 
     def _update(self, model: DualEncoder) -> None:
         from vector_universe.index import Universe as Opened
@@ -89,18 +90,19 @@ class Index:
         given = Given(self._read(), self.load)
         with stages() as progress:
             change = bring_up_to_date(model, given, self.out, options, model_folder=self.model, progress=progress)
-        print(change.describe(), file=sys.stderr)
+        for line in (change.describe(), *change.remarks):
+            say(line)
         universe = Opened.open(self.out, model)
-        print(universe.describe(), file=sys.stderr)
+        say(universe.describe())
         if remark := universe.remark_on_map():
-            print(f"{remark}: --redraw-map", file=sys.stderr)
+            say(f"{remark}: --redraw-map")
 
     def _try_update(self, model: DualEncoder) -> None:
         """An update that fails says why; the next change may mend it."""
         try:
             self._update(model)
         except UserError as error:
-            print(f"vu: {error}", file=sys.stderr)
+            say(f"vu: {error}")
 
     def _read(self) -> ImageTextDataset:
         dataset = read_data(self.data, self.load)
@@ -129,7 +131,7 @@ class Search:
     without: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """What is not wanted, as a text: its pictures fall in rank; may be given several times."""
     label: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Only items with this label; with several, those that have all of them."""
+    """Only items with this label, in any case; with several, those that have all of them."""
     not_label: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Only items without this label."""
     where: tyro.conf.UseAppendAction[tuple[Condition, ...]] = ()
@@ -184,13 +186,13 @@ class Search:
         if self.picture:
             from vector_universe.index.picture import grid_picture
             grid_picture(matches, [universe.thumbnail(hit.id) for hit in matches], self._heading(), self.picture)
-            print(f"the picture is in {self.picture}", file=sys.stderr)
+            say(f"the picture is in {self.picture}")
         if self.json:
-            print(json.dumps([hit.as_dict() for hit in matches], ensure_ascii=False, indent=2))
+            print(printable_json(json.dumps([hit.as_dict() for hit in matches], ensure_ascii=False, indent=2)))
         elif matches:
             print_matches(matches)
         for line in self._remarks(matches):
-            print(line, file=sys.stderr)
+            say(line)
 
     def _heading(self) -> str:
         said = [*self.text, *(image.name for image in self.image), *self.like, self.burnt_in, *self.label]
@@ -229,11 +231,11 @@ class Label:
         with stages() as progress:
             counts = label_universe(self.universe, self.labels, progress)
         if self.json:
-            print(json.dumps(counts, ensure_ascii=False, indent=2))
+            print(printable_json(json.dumps(counts, ensure_ascii=False, indent=2)))
             return
         for label, count in counts.items():
-            print(f"{count:>9,}  {label or '(none of them)'}")
-        print(f"next: vu search {self.universe} --where predicted_label = {self.labels[0]!r}", file=sys.stderr)
+            print(f"{count:>9,}  {printable(label or '(none of them)')}")
+        say(f"next: vu search {self.universe} --where predicted_label = {self.labels[0]!r}")
 
 
 def print_matches(matches: Matches) -> None:
@@ -251,5 +253,5 @@ def print_matches(matches: Matches) -> None:
     shown = {name: cells for name, cells in columns.items() if any(cells) or name in ("title", "labels", "id")}
     table = Table(*shown)
     for row in zip(*shown.values(), strict=True):
-        table.add_row(*map(escape, row))
+        table.add_row(*(escape(printable_lines(cell)) for cell in row))
     Console().print(table)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+
+from vector_universe.cli.say import say
 
 
 @dataclass(frozen=True)
@@ -47,5 +48,4 @@ class Share:
         from vector_universe.serve.share import share
         with stages() as progress:
             written = share(self.universe, self.out, progress)
-        print(f"{written.items:,} items are in {self.out}, {written.size / 1e6:,.1f} MB: unpack it, open index.html",
-              file=sys.stderr)
+        say(f"{written.items:,} items are in {self.out}, {written.size / 1e6:,.1f} MB: unpack it, open index.html")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from vector_universe.errors import UserError
+from vector_universe.printable import printable
 from vector_universe.serve.guard.access import LOOPBACK, Access
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def serve(path: str | Path, port: int = 8765, host: str = "127.0.0.1", token: st
         listener.listen(options["backlog"])
         address = f"http://{_shown(host, listener)}:{listener.getsockname()[1]}"
         made_up = f"/?token={quote(access.token or '')}" if access.token != token else ""
-        print(f"serving {path} at {address}{made_up} (Ctrl-C stops)", flush=True)
+        print(f"serving {printable(str(path))} at {address}{made_up} (Ctrl-C stops)", flush=True)
         _say(f"{len(served.current):,} items, opened in {time.perf_counter() - started:.1f} s")
         if host not in LOOPBACK:
             _say("plain HTTP can be read on its way, the token too: put a proxy with TLS before it (docs/serving.md)")
@@ -156,4 +157,4 @@ def _warm_up(universe: Universe, started: float) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
