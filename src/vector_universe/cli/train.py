@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from vector_universe.cli.dashes import unguarded
 from vector_universe.cli.data import Options, Source, flags, read_data
+from vector_universe.cli.say import say
 from vector_universe.data.options import LoadOptions
 from vector_universe.training.config import TrainConfig, read_config
 from vector_universe.training.recipes import recipe
@@ -46,28 +47,28 @@ class Train:
             with stages() as progress:
                 dataset = read_ocr(dataset, advance=counter(progress, "reading burnt-in text", len(dataset)))
         if self.overfit_one_batch:
-            print(overfit_one_batch(dataset, self.config, self.out), file=sys.stderr)
+            say(overfit_one_batch(dataset, self.config, self.out))
             return
         if self.config.objective == "gan":
             train_generator(dataset, self.config, self.out)
-            print(f"the generator is in {self.out / 'generator'}; next: vu generate {self.out} \"a text\" --out "
-                  "sheet.png", file=sys.stderr)
+            say(f"the generator is in {self.out / 'generator'}; next: vu generate {self.out} \"a text\" --out "
+                "sheet.png")
             return
         train(dataset, self.config, self.out)
         take_leave()
         following = f"vu evaluate {self.out} --data {self.data}{flags(self.load)}"
-        print(f"the model is in {self.out / 'model'}; next: {following}", file=sys.stderr)
+        say(f"the model is in {self.out / 'model'}; next: {following}")
 
 
 def train_from(arguments: list[str]) -> type[Train]:
-    """`Train` with the defaults of the recipe, or of the earlier run, that the command line names.
+    """`Train` with the defaults of the recipe, or of the earlier run, that the command line, as `guarded`, names.
 
     Raises:
         UserError: there is no such recipe or run, or the recipe needs a model.
     """
     named = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in ("--recipe", "--settings", "--model"):
-        named.add_argument(name)
+        named.add_argument(name, type=unguarded)
     found, _ = named.parse_known_args(arguments)
     start = read_config(found.settings) if found.settings else recipe(found.recipe, found.model)
 
