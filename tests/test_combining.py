@@ -138,7 +138,7 @@ def test_a_broken_picture_troubles_only_its_own_request():
 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(ask, range(16)))
-    assert found == [(1, WIDTH) if number % 4 else "not an image" for number in range(16)]
+    assert found == [(1, WIDTH) if number % 4 else "not an image: plain text" for number in range(16)]
 
 
 # ---- exact search ----

@@ -49,6 +49,8 @@ def test_each_case_says_what_and_where(checked):
     assert cases["image_too_large", "bomb"].detail.startswith("too large (")
     assert cases["text_mojibake", "mojibake"].detail.endswith("meant as “ein Stück Käse”")
     assert cases["image_missing", "lost.jpg"].row == 5
+    assert cases["image_mended", "without its end"].detail == "the file lacks its end, but every row is there"
+    assert cases["image_unreadable", "unreadable"].detail == "not an image: plain text"
 
 
 def test_the_verdict_names_the_worst_first(checked):
@@ -163,5 +165,5 @@ def test_a_file_that_a_decoder_stumbles_over_is_unreadable(monkeypatch):
     def stumble(*_, **__):
         raise RuntimeError("bug")
     dataset = ImageTextDataset.from_examples(clean_examples()[:3], name="a", source="made")
-    monkeypatch.setattr("vector_universe.data.doctor.scan.decode_image", stumble)
+    monkeypatch.setattr("vector_universe.data.doctor.scan.decode_with_remark", stumble)
     assert found(check_data(dataset, quiet=True))["image_unreadable"] == {"clean0", "clean1", "clean2"}

@@ -25,8 +25,14 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from vector_universe.data.averaging import average_blocks
 from vector_universe.data.colours import rgb
+from vector_universe.data.heic import INSTALL, heic_formats
 from vector_universe.data.image_error import ImageError, few_words
+from vector_universe.data.mended_jpeg import mended_jpeg
+from vector_universe.data.mended_png import SIGNATURE, mended_png
+from vector_universe.data.not_an_image import first_bytes, is_heic, what_it_is
+from vector_universe.data.upright import orientation, set_upright
 
 # Refused from the header alone, before a pixel is decoded: a PNG of 481 KB can unpack to 661 MB.
 MAX_PIXELS = 64_000_000
@@ -41,16 +47,10 @@ FORMATS = tuple(str(plugin.format) for plugin in (
     TiffImagePlugin.TiffImageFile, Jpeg2KImagePlugin.Jpeg2KImageFile, PpmImagePlugin.PpmImageFile))
 
 # A picture that will be resized is decoded no smaller than this many times the side wanted where JPEG offers its
-# fractions (1/2, 1/4, 1/8: as good as a filter; mean cosine of embeddings to exact decoding above .9999) …
+# fractions (1/2, 1/4, 1/8: as good as a filter; mean cosine of embeddings to exact decoding above .9999).
 DECODED_REACH = 1.5
-# … and blocks of its pixels are averaged down to no less than this many times it, as Pillow's `reducing_gap` does.
-AVERAGED_REACH = 2.0
 
-# EXIF's orientation, and what sets a picture upright that is stored so.
-_UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-            5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
-            8: Image.Transpose.ROTATE_90}
-_ORIENTATION = 0x0112
+_NO_IMAGE = "not an image"
 
 # What a decoder has to say about a damaged file is in the error or does not matter. Said once and for Pillow alone,
 # as `catch_warnings` in threads can leave the whole program silent.
@@ -112,16 +112,71 @@ def open_image(source: ImageSource) -> Image.Image:
         ImageError: missing, empty, not an image of one of `FORMATS`, or larger than `MAX_BYTES`, `MAX_PIXELS` or
             `MAX_SIDE`.
     """
+    return _open(source)[0]
+
+
+def decode_image(source: ImageSource, size: int | None = None, *, longest: bool = False) -> Image.Image:
+    """Decode an image to RGB, upright by its EXIF orientation, transparency laid on white; of an animation, its start.
+
+    One that is damaged, but whole enough, is mended: `decode_with_remark` says how.
+
+    Args:
+        source: a path, the encoded bytes, or a slice of a file.
+        size: what the caller will resize the shortest side to, in pixels: the picture then comes out at least
+            1.5 times as large (`DECODED_REACH`) or as it is, JPEG decoded at a fraction and blocks of pixels averaged.
+            None decodes every pixel.
+        longest: `size` is that of the longest side.
+
+    Raises:
+        ImageError: the image is missing, broken or too large; the message is the reason.
+    """
+    return _decode(source, size, longest)[0]
+
+
+def decode_with_remark(source: ImageSource, size: int | None = None) -> tuple[Image.Image, str]:
+    """The same as `decode_image`, and what was wrong with an image that is used all the same; "" if nothing was.
+
+    Raises:
+        ImageError: see `decode_image`.
+    """
+    encoded = encoded_bytes(source)
+    picture, remark = _decode(encoded, size)
+    if not remark and encoded.startswith(SIGNATURE):
+        _, remark = mended_png(encoded) or (b"", "")  # behind the pixels a decoder checks nothing
+    return picture, remark
+
+
+def _open(source: ImageSource) -> tuple[Image.Image, str]:
+    """An image whose header was checked, and what was left out of it to read the header."""
     size = encoded_size(source)
     if size == 0:
         raise ImageError("empty file (0 bytes)")
     if size > MAX_BYTES:
         raise ImageError(f"too large ({size:,} bytes, limit {MAX_BYTES:,})")
-    opened = Path(source) if isinstance(source, str | Path) else io.BytesIO(encoded_bytes(source))
+    content = Path(source) if isinstance(source, str | Path) else encoded_bytes(source)
     try:
-        image = Image.open(opened, formats=FORMATS)
+        return _header(content, FORMATS), ""
+    except ImageError as error:
+        start, reason = first_bytes(content), str(error)
+    if is_heic(start):
+        if not heic_formats():
+            raise ImageError(f"not an image that is read yet: {INSTALL}")
+        try:
+            return _header(content, heic_formats()), ""
+        except ImageError as error:
+            reason = str(error)
+    elif start.startswith(SIGNATURE) and (mended := mended_png(encoded_bytes(source))):
+        return _header(mended[0], FORMATS), mended[1]
+    what = what_it_is(start) if reason == _NO_IMAGE else ""
+    raise ImageError(f"{reason}: {what}" if what else reason)
+
+
+def _header(content: Path | bytes, formats: tuple[str, ...]) -> Image.Image:
+    """An image of one of these formats, refused from its header if it is too large."""
+    try:
+        image = Image.open(content if isinstance(content, Path) else io.BytesIO(content), formats=formats)
     except UnidentifiedImageError:
-        raise ImageError("not an image") from None
+        raise ImageError(_NO_IMAGE) from None
     except Image.DecompressionBombError as error:  # Pillow's own limit lies above ours; it says how many there are
         pixels = re.search(r"\((\d+) pixels", str(error))
         found = f"{int(pixels[1]):,} pixels, " if pixels else ""
@@ -138,20 +193,22 @@ def open_image(source: ImageSource) -> Image.Image:
     return image
 
 
-def decode_image(source: ImageSource, size: int | None = None, *, longest: bool = False) -> Image.Image:
-    """Decode an image to RGB, upright by its EXIF orientation, transparency laid on white; of an animation, its start.
+def _decode(source: ImageSource, size: int | None, longest: bool = False) -> tuple[Image.Image, str]:
+    """A picture, and what was wrong with it."""
+    image, remark = _open(source)
+    try:
+        return _pixels(image, size, longest), remark
+    except ImageError:
+        mend = {"JPEG": mended_jpeg, "MPO": mended_jpeg, "PNG": mended_png}.get(image.format or "")
+        mended = mend(encoded_bytes(source)) if mend else None
+        if mended is None:
+            raise
+    encoded, remark = mended
+    return _pixels(_header(encoded, FORMATS), size, longest), remark
 
-    Args:
-        source: a path, the encoded bytes, or a slice of a file.
-        size: what the caller will resize the shortest side to, in pixels: the picture then comes out at least
-            1.5 times as large (`DECODED_REACH`) or as it is, JPEG decoded at a fraction and blocks of pixels averaged.
-            None decodes every pixel.
-        longest: `size` is that of the longest side.
 
-    Raises:
-        ImageError: the image is missing, broken or too large; the message is the reason.
-    """
-    image = open_image(source)
+def _pixels(image: Image.Image, size: int | None, longest: bool) -> Image.Image:
+    """The picture of an image whose header was checked; its file is closed."""
     try:
         if size is not None:
             wanted = math.ceil(DECODED_REACH * size)
@@ -159,11 +216,11 @@ def decode_image(source: ImageSource, size: int | None = None, *, longest: bool 
             image.draft("RGB", (max(1, int(image.width * share)), max(1, int(image.height * share)))
                         if longest else (wanted, wanted))
         image.load()
-        upright = _UPRIGHT.get(orientation(image))
+        stored = orientation(image)
         picture = rgb(image)
         if size is not None:
             picture = average_blocks(picture, size, longest=longest)
-        return picture.transpose(upright) if upright is not None else picture
+        return set_upright(picture, stored)
     except ImageError:
         raise
     except Exception as error:  # of a damaged file: OSError, struct.error, ZeroDivisionError, MemoryError…
@@ -172,29 +229,6 @@ def decode_image(source: ImageSource, size: int | None = None, *, longest: bool 
     finally:
         if (file := getattr(image, "fp", None)) is not None:
             file.close()  # the file alone: image.close() would take the pixels too
-
-
-def average_blocks(picture: Image.Image, size: int, *, longest: bool = False) -> Image.Image:
-    """Average blocks of pixels of a picture much larger than `size`: a fraction of the cost of a resampling filter.
-
-    Its shortest (or `longest`) side stays at least `AVERAGED_REACH` times `size`; a smaller picture is left as it is.
-    """
-    side = max(picture.size) if longest else min(picture.size)
-    factor = int(side / (AVERAGED_REACH * size))
-    if factor < 2:
-        return picture
-    # What is left over at the edges would make a block too narrow, and the picture a little too large: it is cut off.
-    across, down = (length % factor if length > factor else 0 for length in picture.size)
-    box = (across // 2, down // 2, picture.width - (across + 1) // 2, picture.height - (down + 1) // 2)
-    return picture.reduce(factor, box)
-
-
-def orientation(image: Image.Image) -> int:
-    """EXIF's, 1 to 8; 1, upright, where the EXIF data cannot be read: the picture still can."""
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:
-        return 1
 
 
 def _file_size(path: str | Path) -> int:

@@ -10,8 +10,9 @@ from PIL import Image
 
 from vector_universe.data.dataset import ImageTextDataset
 from vector_universe.data.duplicates import DECODED_SIDE, Look, look_at
-from vector_universe.data.images import ImageError, ImageSource, decode_image, encoded_bytes, open_image, orientation
+from vector_universe.data.images import ImageError, ImageSource, decode_with_remark, encoded_bytes, open_image
 from vector_universe.data.read_ahead import read_ahead
+from vector_universe.data.upright import orientation
 
 SAME_COLOUR = 2  # of 255: what JPEG makes of one colour
 MODES = {"CMYK": "CMYK", "P": "palette", "PA": "palette", "I": "16-bit", "I;16": "16-bit", "I;16B": "16-bit",
@@ -30,6 +31,7 @@ class Picture:
         width, height: in pixels, from the header.
         modes: what is unusual: "CMYK", "palette", "animated"…
         uniform: of one colour.
+        remark: what is damaged of a picture that is used all the same; "" if nothing is.
     """
 
     fault: str = ""
@@ -39,6 +41,7 @@ class Picture:
     height: int = 0
     modes: tuple[str, ...] = ()
     uniform: bool = False
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,9 @@ def look_closely(source: ImageSource) -> Picture:
     try:
         encoded = encoded_bytes(source)
         width, height, modes = _header(encoded)
-        decoded = decode_image(encoded, size=DECODED_SIDE)
-        return Picture("", hashlib.sha256(encoded).digest(), look_at(decoded), width, height, modes, _uniform(decoded))
+        decoded, remark = decode_with_remark(encoded, size=DECODED_SIDE)
+        return Picture("", hashlib.sha256(encoded).digest(), look_at(decoded), width, height, modes, _uniform(decoded),
+                       remark)
     except ImageError as error:
         return Picture(str(error))
     except Exception as error:  # a decoder's own bug must not end the run
