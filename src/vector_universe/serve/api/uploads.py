@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from python_multipart.exceptions import ParseError
 from starlette.datastructures import UploadFile
 
 from vector_universe.data.images import ImageError, open_image
@@ -43,8 +44,8 @@ async def read_body(request: Request) -> Body:
     """Take in the body of a request.
 
     Raises:
-        HTTPException: it is neither JSON nor a form (415), too large (413), or a form of something else (422); or a
-            picture is empty, no image (415), too large (413) or has too many pixels (413).
+        HTTPException: it is neither JSON nor a form (415), too large (413), half a form (400), or a form of something
+            else (422); or a picture is empty, no image (415), too large (413) or has too many pixels (413).
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in ("application/json", ""):
@@ -52,17 +53,20 @@ async def read_body(request: Request) -> Body:
     if kind != "multipart/form-data":
         raise HTTPException(415, f"the request is {kind[:80]!r}: send application/json, or multipart/form-data with "
                                  "the JSON as 'query' and files as 'image'")
-    async with request.form(max_files=MAX_PICTURES, max_fields=1, max_part_size=MAX_JSON) as form:
-        query: bytes | None = None
-        pictures = []
-        for name, value in form.multi_items():
-            if isinstance(value, UploadFile) and name == "image":
-                pictures.append(await _picture(value))
-            elif not isinstance(value, UploadFile) and name == "query":
-                query = _small(value.encode("utf-8", "surrogatepass"))
-            else:
-                raise HTTPException(422, f"the form has {name[:80]!r}: send the JSON as the field 'query' and pictures "
-                                         "as files 'image'")
+    try:
+        async with request.form(max_files=MAX_PICTURES, max_fields=1, max_part_size=MAX_JSON) as form:
+            query: bytes | None = None
+            pictures = []
+            for name, value in form.multi_items():
+                if isinstance(value, UploadFile) and name == "image":
+                    pictures.append(await _picture(value))
+                elif not isinstance(value, UploadFile) and name == "query":
+                    query = _small(value.encode("utf-8", "surrogatepass"))
+                else:
+                    raise HTTPException(422, f"the form has {name[:80]!r}: send the JSON as the field 'query' and "
+                                             "pictures as files 'image'")
+    except ParseError as error:  # some versions of starlette let it through
+        raise HTTPException(400, f"the form cannot be read: {error}") from None
     if query is None:
         raise HTTPException(422, "the form has no field 'query': send the JSON in it")
     return Body(query, tuple(pictures))
