@@ -114,7 +114,7 @@ def test_parquet_that_is_damaged_within(tmp_path):
     assert all(len(example.texts) == 1 for example in data)
     row, = data.skipped
     assert (row.file, row.row) == ("t.parquet", len(data) + 1)
-    assert row.reason.startswith(f"the file is damaged after row {len(data)} (")
+    assert row.reason.startswith(f"the file is damaged after row {len(data)}: the other {400 - len(data)} rows")
 
 
 def test_rows_without_an_image_or_with_a_broken_one(tmp_path):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from vector_universe.cli.say import say
 from vector_universe.data.curation.config import CurationConfig
 from vector_universe.data.options import LoadOptions
 
@@ -38,7 +39,6 @@ def read_data(source: str, options: LoadOptions) -> ImageTextDataset:
 
 def say_remarks(remarks: Sequence[Remark]) -> None:
     """Print what was read otherwise than it stands: how files were read one by one, rows by the first of each kind."""
-    from vector_universe.data.sources.names import visible_name
     whole = [remark for remark in remarks if remark.row is None]
     rows: dict[str, list[Remark]] = {}
     for remark in remarks:
@@ -51,7 +51,7 @@ def say_remarks(remarks: Sequence[Remark]) -> None:
             more = f" (the first of {len(found):,}; `vu data check` lists all)" if len(found) > 1 else ""
             lines.append(f"{found[0].file}, row {found[0].row:,}: {found[0].what}{more}")
     for line in lines:
-        print(f"vu: {visible_name(line)}", file=sys.stderr)
+        say(f"vu: {line}")
 
 
 def flags(options: LoadOptions) -> str:

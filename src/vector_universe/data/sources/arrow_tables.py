@@ -54,7 +54,8 @@ class ParquetTable:
                     done += len(batch)
                     report(done, self.size)
         except (OSError, ValueError) as error:
-            reason = f"the file is damaged after row {done} ({_first_line(error)})"
+            reason = (f"the file is damaged after row {done:,}: the other {self.size - done:,} rows cannot be read "
+                      f"({_first_line(error)})")
             yield SkippedRow(self.path.name, None, reason)
 
     def holds_images(self, column: str) -> bool:

@@ -129,17 +129,15 @@ class Columns:
             asked = {"question": question, "answer": answers[0] if len(answers) == 1 else answers}
         return Row(number, id, name, image, unique(filter(None, texts)),
                    unique(label for column in self.labels for label in self._labels(column, values.get(column))),
-                   self._split(values) or split, metadata, asked, table)
+                   (self._split(values, self.split) if self.split else "") or split, metadata, asked, table)
 
     @cached_property
     def _used(self) -> set[str | None]:
         return {self.image, *self.texts, *self.labels, self.id, self.question, self.answer, self.split}
 
-    def _split(self, values: Mapping[str, Any]) -> str:
-        if self.split is None:
-            return ""
-        split = ", ".join(self._labels(self.split, values.get(self.split))) if self.split in self.classes \
-            else as_text(values.get(self.split))
+    def _split(self, values: Mapping[str, Any], column: str) -> str:
+        named = column in self.classes
+        split = ", ".join(self._labels(column, values.get(column))) if named else as_text(values.get(column))
         return "" if is_blank(split) else split
 
     def _labels(self, column: str, value: Any) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -53,12 +53,12 @@ class CsvTable:
             start = [line for line in islice(lines, LOOKED_AT) if line.strip()]
         self._separator, self._is_given = _find_separator(start, path, named)
         header, _ = next(self._cells(unreported), ([""], ""))
-        while header and not header[-1].strip():
-            header.pop()
-        if not header:
+        if not any(cell.strip() for cell in header):
             raise UserError(f"{path} is empty: its first line must name columns such as file_name,title,labels")
         self.columns: Sequence[str]
         self.columns, self._repeated = _distinct(header)
+        self._unnamed = {name for name, cell in zip(self.columns, header, strict=True) if not cell.strip()}
+        self._named = max(number for number, cell in enumerate(header, 1) if cell.strip())
 
     def rows(self, report: Report) -> Iterator[dict[str, str] | SkippedRow]:
         self.remarks = Remarks()
@@ -69,18 +69,18 @@ class CsvTable:
         for number, (row, mended) in enumerate(cells, 1):
             if mended:
                 self._remark(number, f"has a quote that is not closed, which was read as a letter: {mended[:40]}")
-            if len(row) < wanted and (other := self._other_separator(row)):
-                yield SkippedRow(self.path.name, None, f"has 1 cell, but the header {wanted}: it seems to be parted by "
-                                                       f"{SEPARATORS[other]}")
-            elif any(cell.strip() for cell in row[wanted:]):
-                yield SkippedRow(self.path.name, None, f"has {len(row)} cells, but the header {wanted}: a text that "
-                                                       f"holds {SEPARATORS.get(self._separator, 'the separator')} "
-                                                       f"needs quotes ({row[0][:80]})")
-            else:
-                if len(row) < wanted:
-                    self._remark(number, f"has {len(row)} cells, but the header {wanted}: the others are empty")
-                    row += [""] * (wanted - len(row))
-                yield dict(zip(self.columns, row, strict=False))  # cells beyond the header are empty
+            if len(row) != wanted:
+                if reason := self._misfit(row, wanted):
+                    yield SkippedRow(self.path.name, None, reason)
+                    continue
+                if len(row) < self._named:
+                    self._remark(number, f"has {len(row)} cells, but the header {self._named}: the others are empty")
+                row += [""] * (wanted - len(row))
+            cells_by_column = dict(zip(self.columns, row, strict=False))  # what is beyond the header is empty
+            for column in self._unnamed:
+                if not cells_by_column[column]:
+                    del cells_by_column[column]
+            yield cells_by_column
 
     def holds_images(self, column: str) -> bool:
         return False
@@ -93,12 +93,12 @@ class CsvTable:
         with self._open() as lines:
             if self._is_given:
                 next(line for line in lines if line.strip())
-            rows = _Rows(lines, self._separator, wanted)
-            for number, row in enumerate(rows):
+            feed = _Lines(lines, self._separator, wanted)
+            for number, row in enumerate(feed.rows()):
                 if number % 256 == 0:
                     report(lines.buffer.tell(), self.size)
-                if any(cell.strip() for cell in row):
-                    yield row, rows.mended
+                if row and (row[0].strip() or any(cell.strip() for cell in row)):
+                    yield row, feed.mended
             report(self.size, self.size)
 
     def _remark(self, number: int, what: str) -> None:
@@ -115,13 +115,19 @@ class CsvTable:
                        *(Remark("read_as", self.path.name, None, what) for what in said)):
             self.remarks.add(remark)
 
-    def _other_separator(self, row: list[str]) -> str:
-        return next((other for other in SEPARATORS if len(row) == 1 < len(self.columns) and other != self._separator
-                     and row[0].count(other) >= len(self.columns) - 1), "")
+    def _misfit(self, row: list[str], wanted: int) -> str:
+        """Why a row with more or fewer cells than the header cannot be used; "" if it can."""
+        if any(cell.strip() for cell in row[wanted:]):
+            parted = SEPARATORS.get(self._separator, "the separator")
+            return (f"has {len(row)} cells, but the header {wanted}: a text that holds {parted} needs quotes "
+                    f"({row[0][:80]})")
+        other = next((other for other in SEPARATORS if len(row) == 1 and other != self._separator
+                      and row[0].count(other) >= wanted - 1), None)
+        return f"has 1 cell, but the header {wanted}: it seems to be parted by {SEPARATORS[other]}" if other else ""
 
 
-class _Rows:
-    """Rows of cells out of lines; a quote that would swallow further rows is read as a letter.
+class _Lines:
+    """Lines on their way to rows of cells; a quote that would swallow further rows is read as a letter.
 
     Attributes:
         mended: the line of the last row, if it was one with such a quote; else "".
@@ -133,8 +139,9 @@ class _Rows:
         self._given: list[str] = []  # to the row that is being read
         self.mended = ""
 
-    def __iter__(self) -> Iterator[list[str]]:
-        reader = csv.reader(_Feed(self._next_line), delimiter=self._separator, strict=True)
+    def rows(self) -> Iterator[list[str]]:
+        """Each row; blank lines are empty ones."""
+        reader = csv.reader(self, delimiter=self._separator, strict=True)
         while True:
             self._given, self.mended = [], ""
             try:
@@ -145,7 +152,10 @@ class _Rows:
                 row = self._mend()
             yield row
 
-    def _next_line(self) -> str:
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
         """The next line; StopIteration, which ends the row, where it is a row of its own within an open quote."""
         line = self._waiting.popleft() if self._waiting else next(self._lines)
         if "\0" in line:
@@ -173,23 +183,12 @@ class _Rows:
         return _plain_cells(first, self._separator)
 
     def _is_row(self, line: str, *, by_file: bool) -> bool:
-        """Whether a line alone has all cells; `by_file`: and one of them is the name of an image file."""
-        cells = _plain_cells(line, self._separator)
-        return len(cells) == self._wanted and (
-            not by_file or any("://" not in cell and _FILE_CELL.fullmatch(cell.strip()) for cell in cells))
-
-
-class _Feed:
-    """An iterator that may end and go on: a row is cut off by its end."""
-
-    def __init__(self, next_line: Callable[[], str]) -> None:
-        self._next_line = next_line
-
-    def __iter__(self) -> _Feed:
-        return self
-
-    def __next__(self) -> str:
-        return self._next_line()
+        """Whether a line alone has the cells of a row; `by_file`: at least them, and an image file is named by one."""
+        cells = _plain_cells(line.strip("\r\n \t" if self._separator != "\t" else "\r\n "), self._separator)
+        if by_file:
+            return len(cells) >= max(1, self._wanted) and any(
+                "://" not in cell and _FILE_CELL.fullmatch(cell.strip('"')) for cell in cells)
+        return len(cells) == self._wanted
 
 
 def _plain_cells(line: str, separator: str) -> list[str]:
@@ -220,7 +219,7 @@ def _distinct(header: Sequence[str]) -> tuple[list[str], list[str]]:
     for name in (cell.strip("\ufeff \t\r\n") for cell in header):
         number, one = 2, name
         while one in names:
-            one, number = f"{name} ({number})", number + 1
+            one, number = f"{name or 'unnamed'} ({number})", number + 1
         if one != name and name:
             repeated.append(name)
         names.append(one)

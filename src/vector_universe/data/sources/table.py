@@ -104,10 +104,11 @@ class Tables:
                 raise refuse_url(item.file, self.tables[0].place)
             yield item
             if len(group) > 1:
-                yield from (SkippedRow(row.name, row.number, "duplicate id") for row in group
-                            if row.name != group[0].name)
-                rows = [row for row in group if row.name == group[0].name]
+                rows, others = _of_one_name(group)
+                yield from (SkippedRow(row.name, row.number, "duplicate id") for row in others)
                 labelled += sum(bool(row.labels) for row in rows) > 1
+                if _say_the_same(rows):
+                    continue
                 for remark in differences(rows):
                     remarks.add(remark)
                 if (contradiction := differing_labels(rows)) is not None:
@@ -155,7 +156,6 @@ class Tables:
 
     def _example(self, group: list[Row], seen: SeenIds) -> Item:
         first = group[0]
-        rows = [row for row in group if row.name == first.name]
         if first.image is None:
             return SkippedRow(first.id if self.embedded else "", first.number,
                               "no image" if self.embedded else "no file name")
@@ -168,7 +168,7 @@ class Tables:
             check_header(image)
         except ImageError as error:
             return SkippedRow(first.name or first.id, first.number, str(error))
-        return make_example(rows, image, seen)
+        return make_example(_of_one_name(group)[0], image, seen)
 
 
 def make_example(rows: list[Row], image: ImageSource, seen: SeenIds) -> Example | SkippedRow:
@@ -180,21 +180,34 @@ def make_example(rows: list[Row], image: ImageSource, seen: SeenIds) -> Example 
     shown = first.name or first.id
     if not texts and not labels:
         return SkippedRow(shown, first.number, "no text and no label")
-    named = [split_named(row.split) for row in rows if row.split]
-    if None in named:
-        split = next(row.split for row in rows if row.split and not split_named(row.split))
-        return SkippedRow(shown, first.number, f"its split “{split[:80]}” is not understood: call it train, "
+    splits = {row.split: split_named(row.split) for row in rows if row.split}
+    if unknown := next((name for name, split in splits.items() if split is None), ""):
+        return SkippedRow(shown, first.number, f"its split “{unknown[:80]}” is not understood: call it train, "
                                                "validation or test")
     if not seen.add(first.id):
         return SkippedRow(shown, first.number, "duplicate id")
-    metadata = {column: value for row in reversed(rows) for column, value in row.metadata.items()
-                if value not in (None, "")} if len(rows) > 1 else {}
-    metadata = first.metadata | {column: value for column, value in metadata.items()
-                                 if first.metadata.get(column) in (None, "")}
+    metadata = dict(first.metadata)
+    for row in rows[1:]:
+        if row.metadata != first.metadata:
+            metadata |= {column: value for column, value in row.metadata.items() if metadata.get(column) in (None, "")}
     if first.asked:
         metadata |= {column: [row.asked[column] for row in rows] for column in first.asked}
-    split = max((name for name in named if name), key=SPLITS.index, default=split_of(first.id))
+    split = max(filter(None, splits.values()), key=SPLITS.index) if splits else split_of(first.id)
     return Example(first.id, image, texts, labels, split, metadata=metadata)
+
+
+def _of_one_name(group: list[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows of one id that name the same file as the first, and the others."""
+    name = group[0].name
+    if all(row.name == name for row in group):
+        return group, []
+    return [row for row in group if row.name == name], [row for row in group if row.name != name]
+
+
+def _say_the_same(rows: Sequence[Row]) -> bool:
+    first = rows[0]
+    return all(row.metadata == first.metadata and row.labels == first.labels and row.split == first.split
+               for row in rows)
 
 
 def differing_labels(rows: Sequence[Row]) -> Remark | None:

@@ -19,6 +19,8 @@ _BLANKS = frozenset({"", "nan", "none", "null", "n/a", "na", "nil", "-", "–", 
 # Escape, bell, NUL and the like, and what turns the direction of writing: they act on a terminal or a page.
 _CONTROLS = re.compile("[\\x00-\\x08\\x0e-\\x1b\\x7f-\\x84\\x86-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ufeff]")
 _NUMPY_LIST = re.compile(r"""\[\s*(?:'[^']*'|"[^"]*")(?:\s+(?:'[^']*'|"[^"]*"))+\s*\]""")
+_BETWEEN_LABELS = re.compile("[,|;]")
+_LIST_ENDS = {"]": "[", ")": "(", "}": "{"}
 _QUOTED = re.compile(r"""'([^']*)'|"([^"]*)\"""")
 
 
@@ -26,24 +28,29 @@ def as_text(value: Any) -> str:
     """One cell as a text: single spaces, one Unicode form (NFC), HTML entities decoded once, no control characters;
     "" for null, NaN, bytes and nested values."""
     if isinstance(value, str):
-        return _clean(value)
+        return _plain(_decode_entities(value) if "&" in value else value)
     if value is None or isinstance(value, (bytes, bytearray, memoryview, Mapping, list, tuple)):
         return ""
     if isinstance(value, float) and math.isnan(value):
         return ""
-    return _clean(str(value))
+    return as_text(str(value))
 
 
 def as_name(value: Any) -> str:
     """The name of a file as it stands: each space and each letter's form may matter."""
-    return encodable(value) if isinstance(value, str) else as_text(value)
+    if isinstance(value, str):
+        return value if value.isascii() else encodable(value)
+    return as_text(value)
 
 
 def as_texts(value: Any) -> list[str]:
     """A cell that holds one text or a list of them, also one written out as JSON or Python would; empty ones are left
     out."""
-    if isinstance(value, str) and (written := written_list(value)) is not None \
-            and all(isinstance(item, str) for item in written):
+    if isinstance(value, str):
+        written = written_list(value) if value.rstrip()[-1:] in _LIST_ENDS else None
+        if written is None or not all(isinstance(item, str) for item in written):
+            text = as_text(value)
+            return [text] if text else []
         value = written
     if isinstance(value, (list, tuple)):
         return [text for item in value for text in as_texts(item)]
@@ -54,10 +61,10 @@ def as_texts(value: Any) -> list[str]:
 def as_labels(value: Any) -> list[str]:
     """A cell of labels: a list, one written out, or texts between `,`, `|` and `;`."""
     if isinstance(value, str):
-        written = written_list(value)
+        written = written_list(value) if value.rstrip()[-1:] in _LIST_ENDS else None
         if written is None:
-            decoded = _decode_entities(value)  # first, as an entity ends with what parts labels
-            return [label for label in map(_plain, re.split(r"[,|;]", decoded)) if label]
+            value = _decode_entities(value) if "&" in value else value  # first: an entity ends with what parts labels
+            return [label for label in map(_plain, _BETWEEN_LABELS.split(value)) if label]
         value = written
     return as_texts(value)
 
@@ -65,7 +72,7 @@ def as_labels(value: Any) -> list[str]:
 def written_list(text: str) -> list[Any] | None:
     """The list that a text writes out, as JSON, Python or numpy do; None if it is none."""
     text = text.strip()
-    if not (text[:1] in ("[", "(", "{") and text[-1:] in ("]", ")", "}")) or len(text) > LONGEST_LIST:
+    if text[-1:] not in _LIST_ENDS or text[:1] not in _LIST_ENDS.values() or len(text) > LONGEST_LIST:
         return None
     if _NUMPY_LIST.fullmatch(text):  # which Python would read as one text
         return [single or double for single, double in _QUOTED.findall(text)]
@@ -104,7 +111,12 @@ def as_metadata(value: Any) -> Any:
 
 def encodable(text: str) -> str:
     """The text with halves of surrogate pairs, which JSON and file names can smuggle in, made question marks."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return text.encode("utf-8", "replace").decode()
+    return text
 
 
 def unique(values: Iterable[str]) -> list[str]:
@@ -112,15 +124,12 @@ def unique(values: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def _clean(text: str) -> str:
-    return _plain(_decode_entities(text))
-
-
 def _plain(text: str) -> str:
-    text = _CONTROLS.sub("", text) if not text.isprintable() else text
+    if not text.isprintable():
+        text = _CONTROLS.sub("", text)
     text = " ".join(text.split())
     return text if text.isascii() else unicodedata.normalize("NFC", encodable(text))
 
 
 def _decode_entities(text: str) -> str:
-    return _ENTITY.sub(lambda match: html.unescape(match[0]), text) if "&" in text else text
+    return _ENTITY.sub(lambda match: html.unescape(match[0]), text)
