@@ -7,11 +7,18 @@ ARGS ?=
 
 setup: .venv/installed
 
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
 # torch first and by itself: its exact version decides between a CPU build and gigabytes of CUDA.
-.venv/installed: pyproject.toml constraints.txt
+.venv/installed-demo: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch -c constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[demo,dev]" -c constraints.txt
+	$(INSTALL) torch
+	$(INSTALL) -e ".[demo]"
+	touch $@
+
+# One environment for both: what tests, checks and benchmarks need comes on top of what the demo needs.
+.venv/installed: .venv/installed-demo
+	$(INSTALL) -e ".[demo,dev]"
 	touch $@
 
 # The page is rebuilt only when web/ has changed.
@@ -22,7 +29,8 @@ page: setup
 browser: setup
 	$(BIN)/python -m tests.get_browser
 
-demo: page
+demo: .venv/installed-demo
+	$(BIN)/python hatch_build.py
 	$(BIN)/vu demo --out demo $(ARGS)
 
 # A process a core, each with the tests of whole files and one thread: nearly all of them compute on one core.

