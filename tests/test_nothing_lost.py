@@ -160,7 +160,15 @@ def test_a_row_parted_otherwise_is_listed_and_a_short_one_remarked(tmp_path):
     assert examples(data) == {"a.jpg": (["one"], ["x"]), "c.jpg": (["three"], [])}
     assert [(row.row, row.reason) for row in data.skipped] == [
         (2, "has 1 cell, but the header 3: it seems to be parted by semicolons")]
-    assert remarked(data) == [("row_mended", 3)]
+    assert remarked(data) == [("row_mended", 3), ("not_read", None)]
+
+
+def test_pictures_that_no_row_names_are_counted(tmp_path):
+    data = load_dataset(lay(tmp_path, {"train.csv": "file_name,title\na.jpg,one\n", "images/x.txt": "text",
+                                       "test.csv": "file_name,title\nb.jpg,two\n"},
+                            "images/a.jpg images/b.jpg images/c.jpg images/d.png other/e.jpg"))
+    assert [(remark.kind, remark.file, remark.what) for remark in data.remarks] == [
+        ("not_read", "images", "2 pictures in this folder are named by no row (the first: c.jpg)")]
 
 
 @pytest.mark.parametrize("table", [

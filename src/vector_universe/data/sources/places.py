@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from vector_universe.data.images import MAX_BYTES, FileSlice, ImageError, ImageSource, open_image
-from vector_universe.data.sources.names import IMAGE_ENDINGS, NearNames, readings, visible_name
+from vector_universe.data.skipped import Remark
+from vector_universe.data.sources.names import (
+    IMAGE_ENDINGS,
+    IMAGE_NAME,
+    NearNames,
+    is_clutter,
+    readings,
+    visible_name,
+)
+from vector_universe.data.sources.seen import SeenIds
 from vector_universe.errors import UserError
 
 IMAGE_FOLDERS = ("images", "Images")
@@ -43,6 +53,8 @@ class Places:
         self._allow_outside = allow_outside
         self._parents = lru_cache(maxsize=4096)(Path.resolve)
         self._near = NearNames()
+        self._named = SeenIds()
+        self._folders: dict[str, None] = {}  # in which named files lie
 
     def locate(self, name: str) -> str:
         """The file that `name` means: as it stands, else the one file that it nearly names.
@@ -50,6 +62,22 @@ class Places:
         Raises:
             ImageError: there is none or there are several, it lies outside the folder, or no file can have this name.
         """
+        path = self._locate(name)
+        self._named.add(path)
+        self._folders.setdefault(path[:path.rfind(os.sep)])
+        return path
+
+    def unnamed(self) -> Iterator[Remark]:
+        """Of each folder in which a named picture lies, how many others lie there."""
+        for folder in self._folders:
+            with os.scandir(folder) as files:
+                others = sorted(file.name for file in files if IMAGE_NAME.fullmatch(file.name)
+                                and not is_clutter(file.name) and self._named.add(file.path))
+            if others:
+                yield Remark("not_read", Path(folder).name, None, f"{len(others):,} pictures in this folder are named "
+                             f"by no row (the first: {others[0]})")
+
+    def _locate(self, name: str) -> str:
         if self._root is None:
             raise ImageError("the source holds no such file, only its name")
         places = (*(self._root / images for images in IMAGE_FOLDERS), self._root)

@@ -69,8 +69,7 @@ def table_source(tables: Sequence[Table], options: LoadOptions, *, name: str,
     """
     columns = [choose_columns(table.columns, options, table.place, table.classes) for table in tables]
     embedded = any(table.holds_images(chosen.image) for table, chosen in zip(tables, columns, strict=True))
-    places = [Places(table.folder, options.allow_outside) for table in tables]
-    reading = Tables(tables, columns, embedded, places)
+    reading = Tables(tables, columns, embedded, options.allow_outside)
     return Source(name, tables[0].place, reading.items, files=files, complete=embedded and bool(files),
                   holds_images=embedded)
 
@@ -86,18 +85,19 @@ class Tables:
     tables: Sequence[Table]
     columns: Sequence[Columns]
     embedded: bool
-    places: Sequence[Places]
+    allow_outside: bool
 
     def items(self, report: Report) -> Iterator[Item]:
         """Examples and rows left out, in the order of the tables; remarks on the files at the end."""
         seen, usable, remarks, labels = SeenIds(), False, Remarks(), Remarks()
         labelled = 0  # pictures with labels in several rows
         before = [0] * len(self.tables)
+        places = {table.folder: Places(table.folder, self.allow_outside) for table in self.tables}
         for group in self._groups(report, before):
             if isinstance(group, SkippedRow):
                 yield group
                 continue
-            item = self._example(group, seen)
+            item = self._example(group, places[self.tables[group[0].table].folder], seen)
             if isinstance(item, Example):
                 usable = True
             elif not usable and is_url(item.file):
@@ -122,6 +122,8 @@ class Tables:
         else:
             yield from labels.all()
         yield from remarks.all()
+        for place in places.values():
+            yield from place.unnamed()
 
     def _groups(self, report: Report, before: list[int]) -> Iterator[list[Row] | SkippedRow]:
         if not self.embedded:
@@ -154,7 +156,7 @@ class Tables:
                 yield number, place, values
             done += table.size
 
-    def _example(self, group: list[Row], seen: SeenIds) -> Item:
+    def _example(self, group: list[Row], places: Places, seen: SeenIds) -> Item:
         first = group[0]
         if first.image is None:
             return SkippedRow(first.id if self.embedded else "", first.number,
@@ -164,7 +166,7 @@ class Tables:
         try:
             image: ImageSource = first.image
             if isinstance(first.image, str):
-                image = self.places[first.table].locate(first.image)
+                image = places.locate(first.image)
             check_header(image)
         except ImageError as error:
             return SkippedRow(first.name or first.id, first.number, str(error))
