@@ -114,6 +114,16 @@ def test_a_class_that_is_called_like_a_split_stays_a_class(tmp_path):
     assert {e.id: e.labels for e in data} == {"train/a.jpg": ["train"], "bus/b.jpg": ["bus"], "car/c.jpg": ["car"]}
 
 
+def test_splits_that_the_names_of_files_tell(tmp_path):
+    table = "file_name,title\n" + "".join(f"{top}/{name}.jpg,{name}\n" for top in ("train", "val2017") for name in "ab")
+    data = load_dataset(lay(tmp_path, {"metadata.csv": table},
+                            "train/a.jpg train/b.jpg images/val2017/a.jpg images/val2017/b.jpg"))
+    assert [e.split for e in data] == ["train", "train", "validation", "validation"]
+    assert ("read_as", None) in remarked(data)
+    one = load_dataset(lay(tmp_path / "one", {"metadata.csv": "file_name,title\ntrain/a.jpg,x\n"}, "train/a.jpg"))
+    assert ([e.split for e in one], one.remarks) == ([split_of("train/a.jpg")], ())
+
+
 # Damaged tables
 
 
@@ -201,7 +211,15 @@ def test_an_error_names_the_way_out(tmp_path, table, line):
         assert len(load_dataset(tmp_path, LoadOptions(image_column="foto"))) == 1
 
 
-@pytest.mark.parametrize("name", ["pictures.zip", "pictures.rar", "pictures.7z"])
+@pytest.mark.parametrize(("content", "line"), [
+    (b"PK\x03\x04rest", "call it .xlsx"), (b"<!DOCTYPE html><title>Sign in</title>", "a web page"),
+    (b"\x1f\x8b\x08", "gzip -d"), (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull")])
+def test_a_table_that_is_something_else_is_called_what_it_is(tmp_path, content, line):
+    with pytest.raises(UserError, match=line):
+        load_dataset(lay(tmp_path, {"metadata.csv": content}))
+
+
+@pytest.mark.parametrize("name", ["metadata.csv.gz", "pictures.zip", "pictures.rar", "pictures.7z"])
 def test_an_archive_is_to_be_unpacked(tmp_path, name):
     lay(tmp_path, {name: b"PK\x03\x04"})
     for source in (tmp_path, tmp_path / name):
@@ -427,7 +445,7 @@ def test_a_member_that_stands_twice_is_listed(tmp_path):
     ("[1, 2]", ["1", "2"]),
     ('["Pets &amp; Animals"]', ["Pets & Animals"]), ("Pets &amp; Animals", ["Pets & Animals"]),
     ("Pets &amp; Animals; Music", ["Pets & Animals", "Music"]), ("AT&T, R&B", ["AT&T", "R&B"]),
-    ("[odd, cell", ["[odd", "cell"]),
+    ("[odd, cell", ["[odd", "cell"]), ('[{"id": 1, "name": "cat"}]', ["cat"]), ('[{"id": 1}]', ['[{"id": 1}]']),
     ("cafe\u0301", ["caf\u00e9"]), ("  a \u00a0 b ,\tc ", ["a b", "c"]), ("red\x1b[31m|x\x00y", ["red[31m", "xy"]),
     ("&amp;amp;", ["&amp"]), ("[" * 50_000 + "]" * 50_000, ["[" * 50_000 + "]" * 50_000])])
 def test_labels_of_a_cell(cell, labels):

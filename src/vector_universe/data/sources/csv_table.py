@@ -26,6 +26,13 @@ _FILE_CELL = re.compile(rf"[^\s\"]+\.({'|'.join(IMAGE_ENDINGS)})", re.IGNORECASE
 _KNOWN = frozenset((*IMAGE_COLUMNS, *TEXT_COLUMNS, *LABEL_COLUMNS))
 _SEPARATOR_LINE = re.compile(r"\"?sep=([^\w\"\r\n ])\"?\s*", re.IGNORECASE)  # what Excel reads first
 
+# What files called .csv often are, and the way out.
+_OTHER_FILES = {b"pk\x03\x04": "a spreadsheet or an archive: call it .xlsx, or unpack it",
+                b"\xd0\xcf\x11\xe0": "an old spreadsheet: call it .xls", b"\x1f\x8b": "compressed: unpack it (gzip -d)",
+                b"<!doctype html": "a web page: download the table again",
+                b"<html": "a web page: download the table again",
+                b"version https:": "a pointer of Git LFS: `git lfs pull` fetches the file"}
+
 csv.field_size_limit(LONGEST_CELL)
 
 
@@ -48,15 +55,19 @@ class CsvTable:
         self.split, self.prefix = split, prefix
         self.classes: dict[str, Sequence[str]] = {}
         self.remarks = Remarks()
+        with path.open("rb") as file:
+            start = file.read(512).lstrip()
+        if other := next((what for sign, what in _OTHER_FILES.items() if start[:16].lower().startswith(sign)), ""):
+            raise UserError(f"{path} is no table but {other}")
         self._encoding = find_encoding(path)
         with self._open() as lines:
-            start = [line for line in islice(lines, LOOKED_AT) if line.strip()]
-        self._separator, self._is_given = _find_separator(start, path, named)
+            first = [line for line in islice(lines, LOOKED_AT) if line.strip()]
+        self._separator, self._is_given = _find_separator(first, path, named)
         header, _ = next(self._cells(unreported), ([""], ""))
         if not any(cell.strip() for cell in header):
             raise UserError(f"{path} is empty: its first line must name columns such as file_name,title,labels")
         self.columns: Sequence[str]
-        self.columns, self._repeated = _distinct(header)
+        self.columns, self._repeated = distinct_names(header)
         self._unnamed = {name for name, cell in zip(self.columns, header, strict=True) if not cell.strip()}
         self._named = max(number for number, cell in enumerate(header, 1) if cell.strip())
 
@@ -212,7 +223,7 @@ def _find_separator(lines: Sequence[str], path: Path, named: Sequence[str]) -> t
     return max(SEPARATORS, key=fitness), False
 
 
-def _distinct(header: Sequence[str]) -> tuple[list[str], list[str]]:
+def distinct_names(header: Sequence[str]) -> tuple[list[str], list[str]]:
     """The names of the columns, each once, and those that came again: a cell must not stand for another's."""
     names: list[str] = []
     repeated = []

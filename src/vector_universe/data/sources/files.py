@@ -19,7 +19,7 @@ from vector_universe.data.sources.web_dataset import shards_source
 from vector_universe.data.splits import split_named
 from vector_universe.errors import UserError
 
-ARCHIVES = (".zip", ".rar", ".7z")
+ARCHIVES = (".zip", ".rar", ".7z", ".gz", ".bz2", ".xz", ".zst")
 KINDS = {".csv": "csv", ".txt": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "spreadsheet",
          ".xlsm": "spreadsheet", ".xls": "spreadsheet", ".ods": "spreadsheet", ".parquet": "parquet", ".tar": "tar"}
 

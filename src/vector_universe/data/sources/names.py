@@ -95,6 +95,8 @@ class NearNames:
         """The name of a file that is most like a missing one; "" where none is like it, or after too many."""
         self._nearest_left -= 1
         folder = place.joinpath(*Path(name).parent.parts)
+        if not folder.is_dir():  # a path of another machine
+            folder, name = place, re.split(r"[\\/]", name)[-1]
         names = {plain: found[0] for plain, found in self._listed(str(folder)).items()}
         if self._nearest_left < 0 or not names or len(names) > NEAREST_AMONG:
             return ""

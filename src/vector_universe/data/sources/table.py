@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,14 +13,13 @@ from vector_universe.data.images import ImageError, ImageSource
 from vector_universe.data.options import LoadOptions
 from vector_universe.data.skipped import Remark, Remarks, SkippedRow
 from vector_universe.data.sources.columns import Columns, Row, choose_columns
+from vector_universe.data.sources.disagreements import Disagreements
 from vector_universe.data.sources.grouping import grouped_rows, row_key
 from vector_universe.data.sources.places import DOWNLOAD, Places, check_header, is_url, refuse_url
 from vector_universe.data.sources.seen import SeenIds
 from vector_universe.data.sources.source import Item, Report, Source, part_of, unreported
 from vector_universe.data.sources.values import unique
 from vector_universe.data.splits import SPLITS, split_named, split_of
-
-FEW_PICTURES = 10  # in several rows with labels; of more, differing labels are the table's way
 
 
 class Table(Protocol):
@@ -89,11 +89,11 @@ class Tables:
 
     def items(self, report: Report) -> Iterator[Item]:
         """Examples and rows left out, in the order of the tables; remarks on the files at the end."""
-        seen, usable, remarks, labels = SeenIds(), False, Remarks(), Remarks()
-        labelled = 0  # pictures with labels in several rows
+        seen, usable, remarks, disagreements = SeenIds(), False, Remarks(), Disagreements()
         before = [0] * len(self.tables)
         places = {table.folder: Places(table.folder, self.allow_outside) for table in self.tables}
-        for group in self._groups(report, before):
+        folders: set[str] = set()  # of the names of files, those called like a split
+        for group in self._groups(report, before, folders):
             if isinstance(group, SkippedRow):
                 yield group
                 continue
@@ -106,45 +106,45 @@ class Tables:
             if len(group) > 1:
                 rows, others = _of_one_name(group)
                 yield from (SkippedRow(row.name, row.number, "duplicate id") for row in others)
-                labelled += sum(bool(row.labels) for row in rows) > 1
-                if _say_the_same(rows):
-                    continue
-                for remark in differences(rows):
-                    remarks.add(remark)
-                if (contradiction := differing_labels(rows)) is not None:
-                    labels.add(contradiction)
+                disagreements.look_at(rows)
         for table, earlier in zip(self.tables, before, strict=True):
             for remark in table.remarks.all():
                 remarks.add(replace(remark, row=remark.row + earlier if remark.row else None))
-        contradicting = labels.counts.get("rows_disagree", 0)
-        if labelled >= FEW_PICTURES and contradicting > labelled / 2:
-            yield Remark("read_as", "", None, f"{contradicting:,} pictures have a row for each of their labels")
-        else:
-            yield from labels.all()
+        yield from disagreements.remarks()
         yield from remarks.all()
+        if tell_splits(folders):
+            yield Remark("read_as", "", None, f"the names of files lie in {', '.join(sorted(folders))}: these were "
+                                              "followed as splits")
         for place in places.values():
             yield from place.unnamed()
 
-    def _groups(self, report: Report, before: list[int]) -> Iterator[list[Row] | SkippedRow]:
+    def _groups(self, report: Report, before: list[int], folders: set[str]) -> Iterator[list[Row] | SkippedRow]:
         if not self.embedded:
-            return grouped_rows(self._keys(), self._rows(report, before))
-        return (row if isinstance(row, SkippedRow) else [row] for row in self._rows(report, before))
+            return grouped_rows(self._keys(folders), self._rows(report, before, folders))
+        return (row if isinstance(row, SkippedRow) else [row] for row in self._rows(report, before, folders))
 
-    def _keys(self) -> Iterator[str]:
+    def _keys(self, folders: set[str]) -> Iterator[str]:
+        """The `row_key` of each row; notes the `folders` that are called like a split, where nothing else tells one."""
         for number, place, values in self._cells(unreported, [0] * len(self.tables)):
             if isinstance(values, SkippedRow):
                 yield row_key("", number, False)
             else:
-                id, _, image = self.columns[place].identity(number, values, self.tables[place].prefix)
+                id, name, image = self.columns[place].identity(number, values, self.tables[place].prefix)
+                if self.columns[place].split is None and not self.tables[place].split and (split := folder_split(name)):
+                    folders.add(split)
                 yield row_key(id, number, image is not None)
 
-    def _rows(self, report: Report, before: list[int]) -> Iterator[Row | SkippedRow]:
+    def _rows(self, report: Report, before: list[int], folders: set[str]) -> Iterator[Row | SkippedRow]:
+        by_folder = None  # whether the folders tell splits apart: known once the keys have been read
         for number, place, values in self._cells(report, before):
             if isinstance(values, SkippedRow):
                 yield SkippedRow(values.file, number, values.reason)
             else:
-                table = self.tables[place]
-                yield self.columns[place].row(number, values, table.split, table.prefix, place)
+                table, split = self.tables[place], self.tables[place].split
+                if by_folder is None:
+                    by_folder = tell_splits(folders)
+                row = self.columns[place].row(number, values, split, table.prefix, place)
+                yield replace(row, split=folder_split(row.name)) if by_folder and not row.split else row
 
     def _cells(self, report: Report, before: list[int]) -> Iterator[tuple[int, int, dict[str, Any] | SkippedRow]]:
         """Number, table and cells of each row; notes how many rows came `before` each table."""
@@ -198,38 +198,21 @@ def make_example(rows: list[Row], image: ImageSource, seen: SeenIds) -> Example 
     return Example(first.id, image, texts, labels, split, metadata=metadata)
 
 
+def folder_split(name: str) -> str:
+    """The folder in the name of a file that is called like a split; "" if none is."""
+    if "/" not in name and "\\" not in name:
+        return ""
+    return next((part for part in re.split(r"[/\\]", name)[:-1] if split_named(part)), "")
+
+
+def tell_splits(folders: Collection[str]) -> bool:
+    """Whether folders tell two or more splits apart."""
+    return len(set(map(split_named, folders))) > 1
+
+
 def _of_one_name(group: list[Row]) -> tuple[list[Row], list[Row]]:
     """The rows of one id that name the same file as the first, and the others."""
     name = group[0].name
     if all(row.name == name for row in group):
         return group, []
     return [row for row in group if row.name == name], [row for row in group if row.name != name]
-
-
-def _say_the_same(rows: Sequence[Row]) -> bool:
-    first = rows[0]
-    return all(row.metadata == first.metadata and row.labels == first.labels and row.split == first.split
-               for row in rows)
-
-
-def differing_labels(rows: Sequence[Row]) -> Remark | None:
-    """That rows of one picture have other labels; None if they have not."""
-    labelled = [row for row in rows if row.labels]
-    other = next((row for row in labelled if set(row.labels) != set(labelled[0].labels)), None)
-    if other is None:
-        return None
-    return Remark("rows_disagree", other.id, other.number, f"labels {', '.join(other.labels)} here, "
-                  f"{', '.join(labelled[0].labels)} in row {labelled[0].number:,}: it has all of them")
-
-
-def differences(rows: Sequence[Row]) -> Iterator[Remark]:
-    """What else the rows of one picture say otherwise than its first: another split, other values."""
-    first = rows[0]
-    for row in rows[1:]:
-        if row.split and first.split and split_named(row.split) != split_named(first.split):
-            yield Remark("rows_disagree", row.id, row.number, f"split {row.split} here, {first.split} in row "
-                         f"{first.number:,}: it is in the one that is held out more")
-        for column, value in row.metadata.items():
-            if value not in (None, "") and first.metadata.get(column) not in (None, "", value):
-                yield Remark("values_differ", row.id, row.number, f"{column} is {str(value)[:80]} here, "
-                             f"{str(first.metadata[column])[:80]} in row {first.number:,}")

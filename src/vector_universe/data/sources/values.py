@@ -19,6 +19,7 @@ _BLANKS = frozenset({"", "nan", "none", "null", "n/a", "na", "nil", "-", "–", 
 # Escape, bell, NUL and the like, and what turns the direction of writing: they act on a terminal or a page.
 _CONTROLS = re.compile("[\\x00-\\x08\\x0e-\\x1b\\x7f-\\x84\\x86-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ufeff]")
 _NUMPY_LIST = re.compile(r"""\[\s*(?:'[^']*'|"[^"]*")(?:\s+(?:'[^']*'|"[^"]*"))+\s*\]""")
+_NAMES = ("name", "label", "title", "caption", "text")  # of a nested value: {"id": 3, "name": "cat"}
 _BETWEEN_LABELS = re.compile("[,|;]")
 _LIST_ENDS = {"]": "[", ")": "(", "}": "{"}
 _QUOTED = re.compile(r"""'([^']*)'|"([^"]*)\"""")
@@ -45,13 +46,15 @@ def as_name(value: Any) -> str:
 
 def as_texts(value: Any) -> list[str]:
     """A cell that holds one text or a list of them, also one written out as JSON or Python would; empty ones are left
-    out."""
+    out, and of a nested value its name is taken."""
     if isinstance(value, str):
         written = written_list(value) if value.rstrip()[-1:] in _LIST_ENDS else None
         if written is None or not all(isinstance(item, str) for item in written):
             text = as_text(value)
             return [text] if text else []
         value = written
+    if isinstance(value, Mapping):
+        value = next((value[key] for key in _NAMES if isinstance(value.get(key), str)), None)
     if isinstance(value, (list, tuple)):
         return [text for item in value for text in as_texts(item)]
     text = as_text(value)
@@ -62,7 +65,7 @@ def as_labels(value: Any) -> list[str]:
     """A cell of labels: a list, one written out, or texts between `,`, `|` and `;`."""
     if isinstance(value, str):
         written = written_list(value) if value.rstrip()[-1:] in _LIST_ENDS else None
-        if written is None:
+        if written is None or (written and not as_texts(written)):  # a list of something else must not be lost
             value = _decode_entities(value) if "&" in value else value  # first: an entity ends with what parts labels
             return [label for label in map(_plain, _BETWEEN_LABELS.split(value)) if label]
         value = written
