@@ -109,6 +109,12 @@ def test_a_folder_of_pictures_beside_splits_is_listed(tmp_path):
         ("extra/red/c.jpg", "its folder extra is no split, but folders beside it are train, validation or test")]
 
 
+def test_a_data_set_in_a_folder_of_its_own(tmp_path):
+    data = load_dataset(lay(tmp_path, {}, "cats/train/red/a.jpg cats/test/red/b.jpg"))
+    assert {e.id: (e.labels, e.split) for e in data} == {"cats/train/red/a.jpg": (["red"], "train"),
+                                                         "cats/test/red/b.jpg": (["red"], "test")}
+
+
 def test_a_class_that_is_called_like_a_split_stays_a_class(tmp_path):
     data = load_dataset(lay(tmp_path, {}, "train/a.jpg bus/b.jpg car/c.jpg"))
     assert {e.id: e.labels for e in data} == {"train/a.jpg": ["train"], "bus/b.jpg": ["bus"], "car/c.jpg": ["car"]}
@@ -153,6 +159,12 @@ def test_a_quote_that_another_row_would_close_swallows_none(tmp_path):
     table = 'file_name,title,year\na.jpg,"open,1\nb.jpg,blue,2\nc.jpg,close",3\nd.jpg,last,4\n'
     data = load_dataset(lay(tmp_path, {"metadata.csv": table}, "a.jpg b.jpg c.jpg d.jpg"))
     assert texts(data) == {"a.jpg": ['"open'], "b.jpg": ["blue"], "c.jpg": ['close"'], "d.jpg": ["last"]}
+
+
+def test_rows_of_names_without_an_ending_are_not_swallowed(tmp_path):
+    table = 'image_id,title\na,"one\nb,two\nc,three"\n'
+    data = load_dataset(lay(tmp_path, {"metadata.csv": table}, "a.jpg b.jpg c.jpg"))
+    assert texts(data) == {"a": ['"one'], "b": ["two"], "c": ['three"']}
 
 
 def test_texts_of_several_lines_stay_whole(tmp_path):

@@ -24,8 +24,8 @@ from vector_universe.errors import UserError
 
 # As `plain_column` makes them; img2dataset calls bytes by their format.
 IMAGE_COLUMNS = ("file_name", "image", "filename", "image_path", "file_path", "filepath", "path", "img", "jpg", "png",
-                 "webp", "image_file", "image_name", "image_filename", "image_file_name", "img_path", "img_name",
-                 "thumbnail", "picture", "photo", "image_id")
+                 "webp", "file", "fname", "image_file", "image_name", "image_filename", "image_file_name", "img_path",
+                 "img_name", "thumbnail", "picture", "photo", "image_id")
 TEXT_COLUMNS = ("title", "caption", "text", "captions", "texts", "titles")
 TEXT_ENDINGS = ("_title", "_caption")  # "Video Title", "product_title"
 LABEL_COLUMNS = ("labels", "label", "class", "cls")
@@ -121,7 +121,8 @@ class Columns:
         """
         id, name, image = self.identity(number, values, prefix)
         texts = [text for column in self.texts for text in as_texts(values.get(column))]
-        metadata = {column: as_metadata(value) for column, value in values.items() if column not in self._used}
+        metadata = {column if column.isprintable() else as_text(column): as_metadata(value)
+                    for column, value in values.items() if column not in self._used}
         asked: dict[str, Any] = {}
         if self.question and self.answer:
             question, answers = as_text(values.get(self.question)), as_texts(values.get(self.answer))

@@ -23,6 +23,7 @@ LONGEST_CELL = 16 * 1024 * 1024
 LONGEST_ROW = 10_000  # lines: a quote that is open for more was never closed
 
 _FILE_CELL = re.compile(rf"[^\s\"]+\.({'|'.join(IMAGE_ENDINGS)})", re.IGNORECASE)
+_WORD = re.compile(r"[\w./-]{1,100}")
 _KNOWN = frozenset((*IMAGE_COLUMNS, *TEXT_COLUMNS, *LABEL_COLUMNS))
 _SEPARATOR_LINE = re.compile(r"\"?sep=([^\w\"\r\n ])\"?\s*", re.IGNORECASE)  # what Excel reads first
 
@@ -104,7 +105,7 @@ class CsvTable:
         with self._open() as lines:
             if self._is_given:
                 next(line for line in lines if line.strip())
-            feed = _Lines(lines, self._separator, wanted)
+            feed = _Lines(lines, self._separator, wanted, self.path.parent)
             for number, row in enumerate(feed.rows()):
                 if number % 256 == 0:
                     report(lines.buffer.tell(), self.size)
@@ -144,8 +145,8 @@ class _Lines:
         mended: the line of the last row, if it was one with such a quote; else "".
     """
 
-    def __init__(self, lines: Iterator[str], separator: str, wanted: int) -> None:
-        self._lines, self._separator, self._wanted = lines, separator, wanted
+    def __init__(self, lines: Iterator[str], separator: str, wanted: int, folder: Path) -> None:
+        self._lines, self._separator, self._wanted, self._folder = lines, separator, wanted, folder
         self._waiting: deque[str] = deque()  # lines that were given back
         self._given: list[str] = []  # to the row that is being read
         self.mended = ""
@@ -198,8 +199,17 @@ class _Lines:
         cells = _plain_cells(line.strip("\r\n \t" if self._separator != "\t" else "\r\n "), self._separator)
         if by_file:
             return len(cells) >= max(1, self._wanted) and any(
-                "://" not in cell and _FILE_CELL.fullmatch(cell.strip('"')) for cell in cells)
+                self._names_file(cell) for cell in (cell.strip('"') for cell in cells) if "://" not in cell)
         return len(cells) == self._wanted
+
+    def _names_file(self, cell: str) -> bool:
+        """Whether a cell is the name of an image file, or of one that is there without its ending."""
+        if _FILE_CELL.fullmatch(cell):
+            return True
+        if not _WORD.fullmatch(cell):
+            return False
+        return any((self._folder / place / f"{cell}.{ending}").is_file() for place in ("images", "Images", "")
+                   for ending in IMAGE_ENDINGS)
 
 
 def _plain_cells(line: str, separator: str) -> list[str]:

@@ -91,10 +91,12 @@ class PictureFolder:
         yield from unread_remarks(unread, "file")
 
     def _parts(self) -> Iterator[Part]:
-        top = [path for path in _folders(self.folder) if has_pictures(path)]
-        splits = {split_named(path.name) for path in top} - {None}
-        by_split = bool(splits) and (len(splits) > 1 or all(split_named(path.name) for path in top))
         yield Part(self.folder, deep=False)
+        top = [path for path in _folders(self.folder) if has_pictures(path)]
+        if len(top) == 1 and _by_split(below := [path for path in _folders(top[0]) if has_pictures(path)]):
+            yield Part(top[0], deep=False)  # a data set that was unpacked into a folder of its own
+            top = below
+        by_split = _by_split(top)
         for path in top:
             if not by_split:
                 yield Part(path, "" if path.name in IMAGE_FOLDERS else path.name)
@@ -148,6 +150,12 @@ class PictureFolder:
 
     def _id(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
+
+
+def _by_split(folders: list[Path]) -> bool:
+    """Whether folders are splits: all of them, or two kinds of splits beside others."""
+    splits = [split_named(path.name) for path in folders]
+    return bool(splits) and (None not in splits or len(set(splits) - {None}) > 1)
 
 
 def has_pictures(folder: Path) -> bool:
