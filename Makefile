@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: setup page browser demo test test-slow lint bench clean
+.PHONY: setup page browser demo quick test test-slow lint bench clean
 
 setup: .venv/installed
 
@@ -35,6 +35,10 @@ demo: .venv/installed-demo
 
 # A process a core, each with the tests of whole files and one thread: nearly all of them compute on one core.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
+
+# The files that are done in two minutes on two cores and still pass through every room.
+quick: setup
+	$(TEST) -m "not slow" @tests/quick.txt $(ARGS)
 
 test: page browser
 	$(TEST) -m "not slow" $(ARGS)

@@ -37,7 +37,7 @@ def installed(clone: Path, name: str, time: float) -> None:
 
 def test_the_demo_needs_nothing_of_the_tests(clone):
     assert installs(clone, "demo") == ["torch", '".[demo]"']
-    for target in ("test", "test-slow", "lint", "bench", "page"):
+    for target in ("test", "test-slow", "quick", "lint", "bench", "page"):
         assert installs(clone, target) == ["torch", '".[demo]"', '".[demo,dev]"']
 
 
