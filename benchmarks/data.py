@@ -1,6 +1,7 @@
 """Reading and balancing data: `python -m benchmarks.data [--quick] [--data FOLDER]`.
 
-`benchmarks.decoding` (rows `decode_…`) and then `benchmarks.curation` (rows `curate_…`), each in a process of its own.
+`benchmarks.reading` (rows `read_…`), `benchmarks.decoding` (`decode_…`) and `benchmarks.curation` (`curate_…`), each in a
+process of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     options = parser.parse_args()
     quick = ["--quick"] * options.quick
-    for name, more in (("decoding", ["--data", str(options.data)]), ("curation", [])):
+    for name, more in (("reading", []), ("decoding", ["--data", str(options.data)]), ("curation", [])):
         done = subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *quick, *more], check=False)
         if done.returncode:
             sys.exit(done.returncode)

@@ -98,11 +98,13 @@ class Columns:
             name, image = "", cell or None
         else:
             name = as_name(cell)
-            image = name if name.strip() else None
-        id = as_text(values.get(self.id)) if self.id else ""
+            image = name or None
+        id, shown = as_text(values.get(self.id)) if self.id else "", as_text(name)
+        if not shown and image == name:
+            image = None  # nothing but spaces
         if not id:
-            fallback = as_text(values.get(self.fallback_id)) if self.fallback_id else ""
-            id = prefix + (as_text(name) or fallback or str(number))
+            fallback = as_text(values.get(self.fallback_id)) if self.fallback_id and not shown else ""
+            id = prefix + (shown or fallback or str(number))
         return id, name, image
 
     def row(self, number: int, values: Mapping[str, Any], split: str = "", prefix: str = "",

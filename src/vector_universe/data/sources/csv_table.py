@@ -109,7 +109,7 @@ class CsvTable:
             for number, row in enumerate(feed.rows()):
                 if number % 256 == 0:
                     report(lines.buffer.tell(), self.size)
-                if row and (row[0].strip() or any(cell.strip() for cell in row)):
+                if row and ((row[0] and not row[0].isspace()) or any(cell.strip() for cell in row)):
                     yield row, feed.mended
             report(self.size, self.size)
 
@@ -155,14 +155,16 @@ class _Lines:
         """Each row; blank lines are empty ones."""
         reader = csv.reader(self, delimiter=self._separator, strict=True)
         while True:
-            self._given, self.mended = [], ""
             try:
-                row = next(reader)
-            except StopIteration:
+                for row in reader:
+                    yield row
+                    self._given = []
                 return
             except csv.Error:
                 row = self._mend()
+            self._given = []
             yield row
+            self.mended = ""
 
     def __iter__(self) -> _Lines:
         return self

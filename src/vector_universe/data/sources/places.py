@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class Places:
 
     def __init__(self, folder: Path | None, allow_outside: bool = False) -> None:
         self._root = None if folder is None else folder.resolve()
+        self._places = () if self._root is None else (*(self._root / name for name in IMAGE_FOLDERS), self._root)
         self._allow_outside = allow_outside
         self._parents = lru_cache(maxsize=4096)(Path.resolve)
         self._near = NearNames()
@@ -80,28 +81,27 @@ class Places:
     def _locate(self, name: str) -> str:
         if self._root is None:
             raise ImageError("the source holds no such file, only its name")
-        places = (*(self._root / images for images in IMAGE_FOLDERS), self._root)
         try:
             for reading in readings(name):
                 endings = ("",) if "." in reading[-6:] else ("", *(f".{ending}" for ending in IMAGE_ENDINGS))
-                for place in places:
+                for place in self._places:
                     for ending in endings:
                         path = self._checked(place / (reading + ending))
                         if path.is_file():
                             return str(path)
             for reading in readings(name):
-                for place in places:
+                for place in self._places:
                     if (near := self._near.find(place, reading)) is not None:
                         return str(self._checked(near))
         except ImageError:
             raise
         except (OSError, ValueError, RuntimeError):  # a name of 10,000 characters, a NUL in it, a ring of links
             raise ImageError("no file can have this name") from None
-        raise ImageError(self._missing(name, places))
+        raise ImageError(self._missing(name))
 
-    def _missing(self, name: str, places: Sequence[Path]) -> str:
+    def _missing(self, name: str) -> str:
         shown = f" ({visible_name(name)})" if visible_name(name) != name else ""
-        nearest = next(filter(None, (self._near.nearest(place, name) for place in places)), "")
+        nearest = next(filter(None, (self._near.nearest(place, name) for place in self._places)), "")
         return f"file not found{shown}" + (f"; the nearest there is {visible_name(nearest)}" if nearest else "")
 
     def _checked(self, path: Path) -> Path:

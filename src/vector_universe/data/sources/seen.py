@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
+import xxhash
 
 RECENT = 500_000
 
@@ -26,8 +25,7 @@ class SeenIds:
     def add(self, id: str) -> bool:
         """Remember `id`; False if it was there already."""
         key = digest(id)
-        place = int(np.searchsorted(self._packed, np.uint64(key)))
-        if key in self._recent or (place < len(self._packed) and int(self._packed[place]) == key):
+        if key in self._recent or (len(self._packed) and self._is_packed(key)):
             return False
         self._recent.add(key)
         if len(self._recent) >= self._most_recent:
@@ -36,7 +34,11 @@ class SeenIds:
             self._recent.clear()
         return True
 
+    def _is_packed(self, key: int) -> bool:
+        place = int(np.searchsorted(self._packed, np.uint64(key)))
+        return place < len(self._packed) and int(self._packed[place]) == key
+
 
 def digest(id: str) -> int:
     """64 bits that stand for an id."""
-    return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=8).digest(), "little")
+    return xxhash.xxh3_64_intdigest(id.encode())
