@@ -1,7 +1,7 @@
 """Reading and balancing data: `python -m benchmarks.data [--quick] [--data FOLDER]`.
 
-`benchmarks.reading` (rows `read_…`), `benchmarks.decoding` (`decode_…`) and `benchmarks.curation` (`curate_…`), each in a
-process of its own.
+`benchmarks.reading` (rows `read_…`), `benchmarks.decoding` (`decode_…`) and `benchmarks.curation` (`curate_…`), each in
+a process of its own.
 """
 
 from __future__ import annotations
