@@ -6,6 +6,7 @@ gradients of its own rows to FOLDER/RANK.pt.
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -68,6 +69,7 @@ def main() -> None:
         uneven = str(error)
     torch.save({"answers": answers, "uneven": uneven}, folder / f"{rank}.pt")
     destroy_process_group()
+    os._exit(0)  # what still refers to the group may abort while Python ends, with every answer saved
 
 
 if __name__ == "__main__":
